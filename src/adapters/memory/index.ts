@@ -1,0 +1,291 @@
+/** The store in memory: the shortest honest adapter, and the one to read first. Gone when the process ends. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
+import type { RecordedEvent } from '../../core/event.js';
+import {
+  checkExpectedVersion,
+  comparePositions,
+  defaultTenant,
+  meets,
+  positionParts,
+  startPosition,
+  type StreamVersion,
+  type Tenant,
+} from '../../core/stream.js';
+import type {
+  AllPage,
+  AppendError,
+  AppendManyError,
+  AppendRequest,
+  AppendResult,
+  Checkpoint,
+  CheckpointError,
+  EventFilter,
+  EventStore,
+  ListStreamsRequest,
+  MarkError,
+  MarkRequest,
+  ReadAllError,
+  ReadAllRequest,
+  ReadError,
+  ReadStreamRequest,
+  StoreLimits,
+  StreamPage,
+  StreamSummary,
+} from '../../store/event-store.js';
+import {
+  checkAppend,
+  checkAppendMany,
+  checkCount,
+  checkKey,
+  checkPosition,
+  checkSubscriber,
+  defaultLimits,
+  pageDefault,
+  pageMax,
+} from '../../store/limits.js';
+import type { Snapshot, Snapshots } from '../../store/snapshots.js';
+import { newId } from '../../store/ids.js';
+import { pollingSubscription } from '../../store/subscription.js';
+import { makeWake } from '../../store/wake.js';
+import { makeStreamTable, type MemoryStream, type StreamTable } from './stream-table.js';
+
+export interface MemoryStoreOptions {
+  readonly limits?: Partial<StoreLimits>;
+  /** The clock that `recordedAt` is read from. Default: the machine's. Nothing is decided by it. */
+  readonly now?: () => Date;
+}
+
+export interface MemoryStore extends EventStore {
+  readonly snapshots: Snapshots;
+}
+
+const readStream = (table: StreamTable, request: ReadStreamRequest): E.Either<ReadError, StreamPage> => {
+  const key = checkKey(request);
+  if (E.isLeft(key)) return key;
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const from = checkCount('from', request.from, 1, 1, Number.MAX_SAFE_INTEGER);
+  if (E.isLeft(from)) return from;
+  const tenant = request.tenant ?? defaultTenant;
+  const { streamName } = request;
+  const stream = table.find(tenant, streamName);
+  if (stream?.state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
+  if (stream?.state === 'archived' && request.includeArchived !== true)
+    return E.left({ _tag: 'StreamArchived', tenant, streamName });
+  const events = stream?.events ?? [];
+  const version = events.length as StreamVersion;
+  if (request.direction === 'backwards') {
+    const end = Math.min(request.from ?? version, version);
+    const start = Math.max(0, end - count.right);
+    const next = start > 0 ? (start as StreamVersion) : undefined;
+    return E.right({ events: events.slice(start, end).reverse(), version, next });
+  }
+  const start = from.right - 1;
+  const end = start + count.right;
+  return E.right({
+    events: events.slice(start, end),
+    version,
+    next: end < version ? ((end + 1) as StreamVersion) : undefined,
+  });
+};
+
+/** Whether an event passes a filter; `stateOf` says how its stream stands. */
+const passes = (filter: EventFilter, table: StreamTable): ((event: RecordedEvent) => boolean) => {
+  const categories = filter.categories && new Set(filter.categories);
+  const types = filter.types && new Set(filter.types);
+  return (event) => {
+    const stream = table.find(event.tenant, event.streamName) as MemoryStream;
+    if (stream.state === 'tombstoned') return false;
+    if (stream.state === 'archived' && filter.includeArchived !== true) return false;
+    if (filter.tenant !== undefined && event.tenant !== filter.tenant) return false;
+    if (categories !== undefined && !categories.has(stream.category)) return false;
+    if (types !== undefined && !types.has(event.type)) return false;
+    return filter.streamPrefixes?.some((prefix) => event.streamName.startsWith(prefix)) ?? true;
+  };
+};
+
+const readAll = (table: StreamTable, request: ReadAllRequest): E.Either<ReadAllError, AllPage> => {
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const after = checkPosition('after', request.after ?? startPosition);
+  if (E.isLeft(after)) return after;
+  const matches = passes(request.filter ?? {}, table);
+  const events: RecordedEvent[] = [];
+  // Here a position's sequence is the number of events up to and with it.
+  let seen = Math.min(Number(positionParts(after.right)[1]), table.order.length);
+  while (seen < table.order.length && events.length < count.right) {
+    const event = table.order[seen] as RecordedEvent;
+    if (matches(event)) events.push(event);
+    seen += 1;
+  }
+  const last = seen === 0 ? startPosition : (table.order[seen - 1] as RecordedEvent).position;
+  const isBeyond = comparePositions(after.right, last) > 0;
+  return E.right({
+    events,
+    last: isBeyond ? after.right : last,
+    isEnd: seen >= table.order.length,
+    heldBack: undefined,
+  });
+};
+
+const isError = (answer: AppendError | AppendResult): answer is AppendError => '_tag' in answer;
+
+const appendMany = (
+  table: StreamTable,
+  limits: StoreLimits,
+  requests: ReadonlyArray<AppendRequest>,
+): E.Either<AppendManyError, ReadonlyArray<AppendResult>> => {
+  const checked = checkAppendMany(requests, limits);
+  if (E.isLeft(checked)) return checked;
+  const answers: Array<() => AppendResult> = [];
+  for (const append of checked.right) {
+    const judged = table.judge(append);
+    if (judged !== undefined && isError(judged)) return E.left(judged);
+    answers.push(() => judged ?? table.write(append));
+  }
+  return E.right(answers.map((answer) => answer()));
+};
+
+const summaryOf = (stream: MemoryStream): StreamSummary => ({
+  tenant: stream.tenant,
+  streamName: stream.streamName,
+  version: stream.events.length as StreamVersion,
+  state: stream.state,
+});
+
+/** Order of code points, which is also the order of UTF-8 bytes; `<` on strings compares UTF-16 units. */
+const compareCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+const listStreams = (
+  table: StreamTable,
+  request: ListStreamsRequest,
+): E.Either<ReadAllError, ReadonlyArray<StreamSummary>> => {
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const tenant = request.tenant ?? defaultTenant;
+  const { after } = request;
+  const shown = [...table.all()].filter(
+    (stream) =>
+      stream.tenant === tenant &&
+      (stream.state === 'open' || (stream.state === 'archived' && request.includeArchived === true)) &&
+      (request.category === undefined || stream.category === request.category) &&
+      (after === undefined || compareCodePoints(stream.streamName, after) > 0),
+  );
+  shown.sort((a, b) => compareCodePoints(a.streamName, b.streamName));
+  return E.right(shown.slice(0, count.right).map(summaryOf));
+};
+
+const markStream = (table: StreamTable, request: MarkRequest): E.Either<MarkError, StreamSummary> => {
+  const key = checkKey(request);
+  if (E.isLeft(key)) return key;
+  const expected = checkExpectedVersion(request.expected);
+  if (E.isLeft(expected)) return expected;
+  const tenant = request.tenant ?? defaultTenant;
+  const { streamName } = request;
+  const stream = table.find(tenant, streamName);
+  if (stream?.state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
+  if (stream === undefined)
+    return E.left({ _tag: 'InvalidRequest', field: 'streamName', reason: 'there is no such stream to mark' });
+  const actual = stream.events.length as StreamVersion;
+  if (!meets(request.expected, actual)) {
+    const { expected } = request;
+    return E.left({
+      _tag: 'VersionConflict',
+      tenant,
+      streamName,
+      expected,
+      actual,
+      tail: undefined,
+      alreadyRecorded: [],
+    });
+  }
+  stream.state = request.as;
+  return E.right(summaryOf(stream));
+};
+
+const later = (old: Checkpoint | undefined, next: Checkpoint): Checkpoint =>
+  old !== undefined && comparePositions(old.position, next.position) >= 0 ? old : next;
+
+const keyOf = (tenant: Tenant | undefined, streamName: string): string =>
+  JSON.stringify([tenant ?? defaultTenant, streamName]);
+
+/** Opens an empty store. */
+export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
+  const limits: StoreLimits = { ...defaultLimits, ...options.limits };
+  const table = makeStreamTable(options.now ?? (() => new Date()));
+  const wake = makeWake();
+  const epoch = newId();
+  const checkpoints = new Map<string, Checkpoint>();
+  const snapshots = new Map<string, Snapshot>();
+  let closed = false;
+  /** One call: refused after `close`, else answered at once but never in the caller's own turn. */
+  const call =
+    <L, A>(answer: () => E.Either<L, A>): TaskEither<L | { readonly _tag: 'StoreClosed' }, A> =>
+    async () => {
+      await Promise.resolve();
+      return closed ? E.left({ _tag: 'StoreClosed' }) : answer();
+    };
+  const written = <A>(answer: A): A => {
+    wake.notify();
+    return answer;
+  };
+  const store = {
+    readAll: (request: ReadAllRequest) => call(() => readAll(table, request)),
+    epoch: () => call(() => E.right(epoch)),
+  };
+  return {
+    name: 'memory',
+    limits,
+    capabilities: { atomicAppendMany: true, idempotentAny: true, durable: false, multiProcess: false },
+    append: (request) =>
+      call<AppendError, AppendResult>(() => {
+        const checked = checkAppend(request, limits);
+        if (E.isLeft(checked)) return checked;
+        const judged = table.judge(checked.right);
+        if (judged === undefined) return E.right(written(table.write(checked.right)));
+        return isError(judged) ? E.left(judged) : E.right(judged);
+      }),
+    appendMany: (requests) => call(() => written(appendMany(table, limits, requests))),
+    readStream: (request) => call(() => readStream(table, request)),
+    readAll: store.readAll,
+    subscribe: (request) => pollingSubscription({ ...store, wake, isClosed: () => closed }, request),
+    listStreams: (request) => call(() => listStreams(table, request)),
+    markStream: (request) => call(() => markStream(table, request)),
+    epoch: store.epoch,
+    checkpoints: {
+      load: (subscriber) =>
+        call<CheckpointError, Checkpoint | undefined>(() => {
+          const checked = checkSubscriber(subscriber);
+          return E.isLeft(checked) ? checked : E.right(checkpoints.get(subscriber));
+        }),
+      save: (subscriber, checkpoint) =>
+        call<CheckpointError, void>(() => {
+          const checked = checkSubscriber(subscriber);
+          if (E.isLeft(checked)) return checked;
+          const position = checkPosition('position', checkpoint.position);
+          if (E.isLeft(position)) return position;
+          if (checkpoint.epoch !== epoch)
+            return E.left({ _tag: 'EpochChanged', checkpointEpoch: checkpoint.epoch, storeEpoch: epoch });
+          checkpoints.set(subscriber, later(checkpoints.get(subscriber), checkpoint));
+          return E.right(undefined);
+        }),
+    },
+    snapshots: {
+      load: (key) => call(() => E.right(snapshots.get(keyOf(key.tenant, key.streamName)))),
+      save: (key, snapshot) =>
+        call(() => {
+          const id = keyOf(key.tenant, key.streamName);
+          const old = snapshots.get(id);
+          const keepsOld =
+            old !== undefined && old.codecVersion === snapshot.codecVersion && old.version > snapshot.version;
+          if (!keepsOld) snapshots.set(id, structuredClone(snapshot));
+          return E.right(undefined);
+        }),
+    },
+    close: async () => {
+      closed = true;
+      wake.notify();
+    },
+  };
+};

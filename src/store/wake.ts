@@ -1,0 +1,29 @@
+/** Wakes those who wait for news, early; who is never woken looks again after its own time. */
+
+export interface Wake {
+  /** Resolves at the next `notify`, after `ms` milliseconds, or when the signal aborts, whichever is first. */
+  readonly wait: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly notify: () => void;
+}
+
+export const makeWake = (): Wake => {
+  const waiting = new Set<() => void>();
+  return {
+    notify: () => {
+      for (const resolve of waiting) resolve();
+    },
+    wait: (ms, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted === true) return resolve();
+        const done = (): void => {
+          clearTimeout(timer);
+          waiting.delete(done);
+          signal?.removeEventListener('abort', done);
+          resolve();
+        };
+        const timer = setTimeout(done, ms);
+        waiting.add(done);
+        signal?.addEventListener('abort', done, { once: true });
+      }),
+  };
+};
