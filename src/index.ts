@@ -1,0 +1,108 @@
+/** The public API: streams, aggregates, and sagas that merge. Stores with a driver are in `watersmeet/postgres` and `watersmeet/pglite`. */
+export { memoryStore, type MemoryStore, type MemoryStoreOptions } from './adapters/memory/index.js';
+export { decodeTagged, decodeWith, encodeTagged, encodeWith, versioned } from './core/codec.js';
+export type {
+  Codec,
+  CodecProblem,
+  DataOf,
+  DecodeFailed,
+  Definition,
+  Definitions,
+  Encoded,
+  EncodeFailed,
+  TaggedOf,
+  Versioned,
+} from './core/codec.js';
+export type { EventData, EventMetadata, RecordedEvent } from './core/event.js';
+export {
+  describeTagged,
+  type Tagged,
+  taggedError,
+  type TaggedError,
+  taggedOf,
+  toPromise,
+} from './core/fault.js';
+export { derivedId } from './core/ids.js';
+export { canonicalJson, deepFreeze, hashOf, type Json, type JsonObject, strictJson } from './core/json.js';
+export { mergeRefused, mergeStates, merger, threeWay } from './core/merge.js';
+export type {
+  AnyEvent,
+  Conflict,
+  ConflictBranch,
+  Fate,
+  FieldConflict,
+  MergeAnswer,
+  MergeRefused,
+  Merger,
+  OutgoingMessage,
+  ReleasedMessage,
+  ThreeWay,
+} from './core/merge.js';
+export * from './core/mergers.js';
+export type { MessageInvalid, ReactionFailed, SagaMessage } from './core/reacting.js';
+export {
+  type CompensationHook,
+  type CompensationRequest,
+  type HookInfo,
+  type MergedInfo,
+  type MessageOfSaga,
+  type ReactInfo,
+  type Reaction,
+  recordTypes,
+  saga,
+  type Saga,
+  type StateOfSaga,
+} from './core/saga.js';
+export {
+  foldSaga,
+  owed,
+  type Owed,
+  type OwedCompensation,
+  type PendingBranch,
+  type SagaLog,
+  type SagaUnreadable,
+  type SagaView,
+} from './core/saga-log.js';
+export {
+  any,
+  categoryOf,
+  comparePositions,
+  defaultTenant,
+  escapeForDisplay,
+  exactly,
+  noStream,
+  startPosition,
+  streamExists,
+  streamName,
+  tenant,
+} from './core/stream.js';
+export type {
+  ExpectedVersion,
+  InvalidExpectedVersion,
+  InvalidName,
+  Position,
+  StreamName,
+  StreamVersion,
+  Tenant,
+} from './core/stream.js';
+export { defaultRetry, type Environment, type RetryPolicy } from './runtime/backoff.js';
+export type { Dispatched, Following, FollowOptions } from './runtime/owed-subscription.js';
+export type {
+  ConcurrencyConflict,
+  ConflictNotice,
+  Handled,
+  HandleError,
+  Resolved,
+  ResolveError,
+  SagaContext,
+  SagaHooks,
+  SagaParked,
+} from './runtime/saga-context.js';
+export { sagaRuntime, type SagaRuntime } from './runtime/saga-runtime.js';
+export * from './store/event-store.js';
+export { newId } from './store/ids.js';
+export { defaultLimits } from './store/limits.js';
+export type { Snapshot, Snapshots } from './store/snapshots.js';
+export { type Case, program, type Program, type TimedMessage } from './runtime/program.js';
+export { type DuplicateCase, runCases, type RunOptions, type RunProgress } from './runtime/run-cases.js';
+export { isSameEnd, serialEnd, survey, type SagaEnd, type Survey } from './runtime/survey.js';

@@ -1,0 +1,244 @@
+/** Handles one message of a saga: load, react once, append; and where the append is refused, the saga's answer to conflict. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { RecordedEvent } from '../core/event.js';
+import type { AnyEvent } from '../core/merge.js';
+import {
+  branchRecord,
+  decide,
+  type Decision,
+  fastForwards,
+  type Instance,
+  isEmpty,
+  type SagaMessage,
+  trunkEvents,
+} from '../core/reacting.js';
+import { recordTypes } from '../core/saga.js';
+import type { SagaLog, SagaView } from '../core/saga-log.js';
+import { headerOf, mergeSagaState } from '../core/saga-records.js';
+import { any, checkName, exactly, streamName as checkStreamName } from '../core/stream.js';
+import type { VersionConflict } from '../store/event-store.js';
+import { delayAfter } from './backoff.js';
+import type { ResolveConflict } from './resolve-conflict.js';
+import type {
+  ConcurrencyConflict,
+  ConflictNotice,
+  Handled,
+  HandleError,
+  SagaParked,
+  SagaShell,
+} from './saga-context.js';
+
+type Result = E.Either<HandleError, Handled>;
+
+/** An append that keeps losing to harmless records becomes a branch after this many moves. */
+const fastForwardsMax = 32;
+/** More records than this in between are not looked at one by one. */
+const tailMax = 256;
+
+interface Work<S, Ev extends AnyEvent> {
+  readonly shell: SagaShell<S, Ev>;
+  readonly instance: Instance;
+  readonly resolve: ResolveConflict;
+  readonly message: SagaMessage;
+}
+
+/** Whether the records hold this message already: on the trunk, or in a branch. */
+const holdsMessage = (tail: ReadonlyArray<RecordedEvent>, messageId: string): boolean =>
+  tail.some((event) => {
+    if (event.type === recordTypes.mergeSagaState)
+      return mergeSagaState.is(event.data) && event.data.cause.messageId === messageId;
+    return event.metadata.causationId === messageId && headerOf(event.metadata)?.mergeId === undefined;
+  });
+
+/** What an append came to: an answer, or the conflict that the saga must answer. */
+type Attempted =
+  | { readonly _tag: 'Done'; readonly handled: Handled }
+  | { readonly _tag: 'Lost'; readonly conflict: VersionConflict };
+
+const isWhole = (conflict: VersionConflict, after: number): boolean =>
+  conflict.tail !== undefined && conflict.actual - after === conflict.tail.length;
+
+const notify = <S, Ev extends AnyEvent>(
+  { shell, instance, message }: Work<S, Ev>,
+  view: SagaView<S>,
+  conflict: VersionConflict,
+  answer: ConflictNotice['answer'],
+): void =>
+  shell.hooks.onConflict?.({
+    streamName: instance.streamName,
+    messageId: message.id,
+    base: view.version,
+    actual: conflict.actual,
+    theirs: conflict.tail ?? [],
+    answer,
+  });
+
+/** Appends at the version decided on, and moves forward past records that the decision does not depend on. */
+const appendDecision = async <S, Ev extends AnyEvent>(
+  work: Work<S, Ev>,
+  log: SagaLog<S, Ev>,
+  view: SagaView<S>,
+  decision: Decision,
+  attempts: number,
+): Promise<E.Either<HandleError, Attempted>> => {
+  const { shell, instance } = work;
+  const { tenant, streamName } = instance;
+  let version = view.version;
+  // Ends: `fastForwardsMax` moves, then the conflict is answered as any other.
+  for (let moves = 0; ; moves += 1) {
+    const events = trunkEvents(instance, decision, log.isSent);
+    const appended = await shell.store.append({
+      tenant,
+      streamName,
+      expected: exactly(version),
+      events,
+      tailMax,
+    })();
+    if (E.isRight(appended)) {
+      if (appended.right.idempotent) return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
+      shell.loader.appended(log, instance, version, events);
+      return E.right({
+        _tag: 'Done',
+        handled: { _tag: 'Appended', version: appended.right.version, fastForwards: moves, attempts },
+      });
+    }
+    if (appended.left._tag !== 'VersionConflict') return appended;
+    const conflict = appended.left;
+    if (holdsMessage(conflict.tail ?? [], decision.messageId))
+      return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
+    const mayMove = moves < fastForwardsMax && isWhole(conflict, version);
+    if (!mayMove || !fastForwards(shell.saga, decision, conflict.tail ?? []))
+      return E.right({ _tag: 'Lost', conflict });
+    notify(work, view, conflict, 'fastForward');
+    // What was sent in between counts for the keys; a log that others moved further already skips these.
+    log.advance(conflict.tail ?? []);
+    version = conflict.actual;
+  }
+};
+
+/** Records the work as a branch, which also asks for the merge, and merges. */
+const diverge = async <S, Ev extends AnyEvent>(
+  work: Work<S, Ev>,
+  view: SagaView<S>,
+  decision: Decision,
+): Promise<Result> => {
+  const { shell, instance, resolve } = work;
+  const record = branchRecord(shell.saga, instance, view, decision);
+  if (E.isLeft(record)) return record;
+  const { tenant, streamName } = instance;
+  // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
+  const appended = await shell.store.append({ tenant, streamName, expected: any, events: [record.right] })();
+  if (E.isLeft(appended)) return appended;
+  const branchId = record.right.eventId;
+  const resolved = await resolve(instance);
+  // The work is safe whatever happened to the merge: it is owed, and the message is acknowledged.
+  if (E.isLeft(resolved) || resolved.right._tag === 'Contended')
+    return E.right({ _tag: 'Branched', branchId, isParked: false });
+  if (resolved.right._tag === 'Parked') return E.right({ _tag: 'Branched', branchId, isParked: true });
+  return E.right({ _tag: 'Merged', branchId });
+};
+
+const concurrencyConflict = (
+  instance: Instance,
+  decision: Decision,
+  view: SagaView,
+  conflict: VersionConflict,
+  attempts: number,
+): ConcurrencyConflict => {
+  const ours = decision.events.map(({ type }) => type);
+  const theirs = (conflict.tail ?? []).map(({ type }) => type);
+  return {
+    _tag: 'ConcurrencyConflict',
+    streamName: instance.streamName,
+    messageId: decision.messageId,
+    expected: view.version,
+    actual: conflict.actual,
+    attempts,
+    ours,
+    theirs,
+    message:
+      `${instance.streamName} stood at version ${conflict.actual}, not ${view.version}, after ${attempts} attempt(s): ` +
+      `${theirs.join(', ') || 'other records'} came before ${ours.join(', ') || 'ours'}. Nothing was written; deliver the message again.`,
+  };
+};
+
+const parked = (instance: Instance, branchIds: ReadonlyArray<string>, reason: string): SagaParked => ({
+  _tag: 'SagaParked',
+  streamName: instance.streamName,
+  branchIds,
+  reason,
+  message: `${instance.streamName} is parked: a merge of ${branchIds.length} branch(es) was refused (${reason}). Mend the merger, change mergerVersion, and deliver the message again.`,
+});
+
+/** Merges what waits, so that no more branches wait than handlers are in flight. `undefined` where handling may go on. */
+const clearPending = async <S, Ev extends AnyEvent>({
+  instance,
+  resolve,
+}: Work<S, Ev>): Promise<E.Either<HandleError, undefined>> => {
+  const resolved = await resolve(instance);
+  if (E.isLeft(resolved)) return resolved;
+  return resolved.right._tag === 'Parked'
+    ? E.left(parked(instance, resolved.right.branchIds, resolved.right.reason))
+    : E.right(undefined);
+};
+
+/** One attempt. `undefined` asks for another one, which the `retry` answer does. */
+const attemptOnce = async <S, Ev extends AnyEvent>(
+  work: Work<S, Ev>,
+  attempt: number,
+): Promise<E.Either<HandleError, Handled | undefined>> => {
+  const { shell, instance, message } = work;
+  const { saga, retry, hooks } = shell;
+  const loaded = await shell.loader.load(instance);
+  if (E.isLeft(loaded)) return loaded;
+  const log = loaded.right;
+  if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
+  if (log.view().pending.length > 0) {
+    const cleared = await clearPending(work);
+    if (E.isLeft(cleared)) return cleared;
+    if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
+  }
+  const view = log.view();
+  if (view.completed) return E.right({ _tag: 'Completed' });
+  hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
+  const decision = decide(saga, instance, view, message);
+  if (E.isLeft(decision)) return decision;
+  if (isEmpty(decision.right)) return E.right({ _tag: 'Nothing' });
+  // Others merge at the same time and branches still wait: a completion must be decided with them.
+  if (decision.right.completes && view.pending.length > 0 && saga.onConflict === 'merge')
+    return diverge(work, view, decision.right);
+  const attempted = await appendDecision(work, log, view, decision.right, attempt);
+  if (E.isLeft(attempted)) return attempted;
+  if (attempted.right._tag === 'Done') return E.right(attempted.right.handled);
+  const { conflict } = attempted.right;
+  if (saga.onConflict === 'merge') {
+    notify(work, view, conflict, 'branch');
+    return diverge(work, view, decision.right);
+  }
+  const isLast = saga.onConflict === 'reject' || attempt >= retry.attemptsMax;
+  notify(work, view, conflict, isLast ? 'reject' : 'retry');
+  return isLast
+    ? E.left(concurrencyConflict(instance, decision.right, view, conflict, attempt))
+    : E.right(undefined);
+};
+
+/** Handles a message to its end. */
+export const handleMessage = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  resolve: ResolveConflict,
+  message: SagaMessage,
+): Promise<Result> => {
+  const id = checkName('messageId', message.id, 512);
+  if (E.isLeft(id)) return id;
+  const instance = shell.instanceOf(message.sagaId);
+  const name = checkStreamName(instance.streamName);
+  if (E.isLeft(name)) return name;
+  const work = { shell, instance, resolve, message };
+  // Ends: only the `retry` answer asks for another attempt, and not after its last.
+  for (let attempt = 1; ; attempt += 1) {
+    const handled = await attemptOnce(work, attempt);
+    if (E.isLeft(handled)) return handled;
+    if (handled.right !== undefined) return E.right(handled.right);
+    await shell.environment.sleep(delayAfter(shell.retry, attempt, shell.environment.random));
+  }
+};

@@ -1,0 +1,95 @@
+/** Merges a saga's pending branches: computed on the tip, appended at exactly that version, thrown away and computed again if somebody was first. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { AnyEvent } from '../core/merge.js';
+import { type Instance, keyOf } from '../core/reacting.js';
+import { type Resolution, resolvePending } from '../core/resolving.js';
+import type { SagaLog } from '../core/saga-log.js';
+import { exactly } from '../core/stream.js';
+import { delayAfter, type RetryPolicy } from './backoff.js';
+import { oneAtATime } from './one-at-a-time.js';
+import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
+
+/** A merge is pure and cheap, so it is computed often; after this many lost appends it is left to whoever looks next. */
+const mergePolicy: RetryPolicy = { attemptsMax: 64, delayMs: 1, delayMaxMs: 50, multiplier: 1.5, jitter: 1 };
+
+export type ResolveConflict = (
+  instance: Instance,
+  options?: { readonly force?: boolean },
+) => Promise<E.Either<ResolveError, Resolved>>;
+
+/** Merges on the log at hand, or on the whole stream where a base is too long ago for it. */
+const computeMerge = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  log: SagaLog<S, Ev>,
+): Promise<E.Either<ResolveError, Exclude<Resolution, { _tag: 'BaseForgotten' }>>> => {
+  const { saga, checkDeterminism } = shell;
+  const resolution = resolvePending(saga, instance, log, { checkDeterminism });
+  if (resolution._tag !== 'BaseForgotten') return E.right(resolution);
+  const whole = await shell.loader.loadWhole(instance);
+  if (E.isLeft(whole)) return whole;
+  const again = resolvePending(saga, instance, whole.right, { checkDeterminism });
+  if (again._tag === 'BaseForgotten')
+    throw new Error(`a whole log of ${instance.streamName} does not hold version ${again.base}`);
+  return E.right(again);
+};
+
+/** One attempt; `undefined` where somebody else was first. */
+const tryOnce = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  force: boolean,
+): Promise<E.Either<ResolveError, Resolved | undefined>> => {
+  const loaded = await shell.loader.load(instance);
+  if (E.isLeft(loaded)) return loaded;
+  const view = loaded.right.view();
+  if (view.pending.length === 0) return E.right({ _tag: 'Nothing' });
+  if (loaded.right.owed().merges.length === 0 && !force && view.parked !== undefined)
+    return E.right({ _tag: 'Parked', branchIds: view.parked.branches, reason: view.parked.reason });
+  const computed = await computeMerge(shell, instance, loaded.right);
+  if (E.isLeft(computed)) return computed;
+  const resolution = computed.right;
+  // The kept log is shared, and may have moved on since: what counts is the version the merge was computed on.
+  const { version } = resolution;
+  const { tenant, streamName } = instance;
+  const appended = await shell.store.append({
+    tenant,
+    streamName,
+    expected: exactly(version),
+    events: resolution.events,
+  })();
+  if (E.isLeft(appended)) return appended.left._tag === 'VersionConflict' ? E.right(undefined) : appended;
+  // An idempotent answer means that these ids stand there already, perhaps written from other code: read, do not assume.
+  if (!appended.right.idempotent) shell.loader.appended(loaded.right, instance, version, resolution.events);
+  const { branchIds } = resolution;
+  if (resolution._tag === 'Refused') {
+    shell.hooks.onParked?.({ streamName, branchIds, reason: resolution.reason });
+    return E.right({ _tag: 'Parked', branchIds, reason: resolution.reason });
+  }
+  shell.hooks.onMerged?.({ streamName, mergeId: resolution.mergeId, branchIds });
+  return E.right({ _tag: 'Merged', mergeId: resolution.mergeId, branchIds });
+};
+
+const resolve = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  force: boolean,
+): Promise<E.Either<ResolveError, Resolved>> => {
+  for (let attempt = 1; attempt <= mergePolicy.attemptsMax; attempt += 1) {
+    const result = await tryOnce(shell, instance, force);
+    if (E.isLeft(result)) return result;
+    if (result.right !== undefined) return E.right(result.right);
+    await shell.environment.sleep(delayAfter(mergePolicy, attempt, shell.environment.random));
+  }
+  return E.right({ _tag: 'Contended' });
+};
+
+/**
+ * Resolvers of one process do not race each other: whoever comes while a merge runs waits for it, and merges what is left.
+ * `force` tries again although the same merger version has refused.
+ */
+export const resolveConflict = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>): ResolveConflict => {
+  const queue = oneAtATime();
+  return (instance, options = {}) =>
+    queue(keyOf(instance), () => resolve(shell, instance, options.force ?? false));
+};

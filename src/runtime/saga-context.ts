@@ -1,0 +1,136 @@
+/** What a saga's runtime is given, what it tells, and the errors it answers. */
+import type { EncodeFailed } from '../core/codec.js';
+import type { RecordedEvent } from '../core/event.js';
+import type { AnyEvent } from '../core/merge.js';
+import type { Instance, ReactError } from '../core/reacting.js';
+import type { Saga } from '../core/saga.js';
+import type { InvalidName, StreamVersion, Tenant } from '../core/stream.js';
+import type { AppendError, EventStore } from '../store/event-store.js';
+import type { Environment, RetryPolicy } from './backoff.js';
+import type { LoadError, SagaLoader } from './saga-loader.js';
+
+/** Where a handler's append was refused, and what was done about it. */
+export interface ConflictNotice {
+  readonly streamName: string;
+  readonly messageId: string;
+  /** The version the handler decided on. */
+  readonly base: StreamVersion;
+  /** Where the stream stood when the append was refused. */
+  readonly actual: StreamVersion;
+  /** What the trunk recorded in between, as far as the refusal handed it over. */
+  readonly theirs: ReadonlyArray<RecordedEvent>;
+  readonly answer: 'fastForward' | 'branch' | 'retry' | 'reject';
+}
+
+/** For those who want to watch. A hook that throws is a bug and surfaces as a rejection of the call in hand. */
+export interface SagaHooks {
+  readonly onReacted?: (notice: {
+    readonly streamName: string;
+    readonly messageId: string;
+    readonly attempt: number;
+  }) => void;
+  readonly onConflict?: (notice: ConflictNotice) => void;
+  readonly onMerged?: (notice: {
+    readonly streamName: string;
+    readonly mergeId: string;
+    readonly branchIds: ReadonlyArray<string>;
+  }) => void;
+  readonly onParked?: (notice: {
+    readonly streamName: string;
+    readonly branchIds: ReadonlyArray<string>;
+    readonly reason: string;
+  }) => void;
+  readonly onCompensated?: (notice: {
+    readonly streamName: string;
+    readonly compensationId: string;
+    readonly attempt: number;
+    readonly error?: string;
+  }) => void;
+}
+
+export interface SagaContext {
+  readonly store: EventStore;
+  /** Default: `defaultTenant`. */
+  readonly tenant?: Tenant;
+  readonly environment?: Environment;
+  /** For sagas that answer conflict with `retry`, and for compensations. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** Sagas whose fold is kept in memory between messages. Default 1,000; 0 folds from the beginning each time. */
+  readonly sagasKept?: number;
+  /** Ask each merger twice and refuse its merge when the answers differ. Default false; meant for development. */
+  readonly checkDeterminism?: boolean;
+  readonly hooks?: SagaHooks;
+}
+
+/** A conflict under `reject`, or under `retry` after its last attempt. Nothing was written. Deliver the message again later, or let the saga merge. */
+export interface ConcurrencyConflict {
+  readonly _tag: 'ConcurrencyConflict';
+  readonly streamName: string;
+  readonly messageId: string;
+  /** The version the handler decided on last. */
+  readonly expected: StreamVersion;
+  readonly actual: StreamVersion;
+  readonly attempts: number;
+  /** Types of the events it wanted to append, and of those that came first. */
+  readonly ours: ReadonlyArray<string>;
+  readonly theirs: ReadonlyArray<string>;
+  readonly message: string;
+}
+
+/** A merge of this saga was refused and waits for a merger that can. Nothing of this message was written. Mend the merger (and its version), then deliver the message again. */
+export interface SagaParked {
+  readonly _tag: 'SagaParked';
+  readonly streamName: string;
+  readonly branchIds: ReadonlyArray<string>;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export type ResolveError = LoadError | AppendError;
+export type HandleError =
+  | ResolveError
+  | ReactError
+  | EncodeFailed
+  | InvalidName
+  | ConcurrencyConflict
+  | SagaParked;
+
+/** What became of a message. All of these acknowledge it: it need not be delivered again. */
+export type Handled =
+  /** On the trunk. `fastForwards` is how often the append moved past records that did not matter to it. */
+  | {
+      readonly _tag: 'Appended';
+      readonly version: StreamVersion;
+      readonly fastForwards: number;
+      readonly attempts: number;
+    }
+  /** It diverged, and the branch has been merged. */
+  | { readonly _tag: 'Merged'; readonly branchId: string }
+  /** It diverged; the branch is recorded and its merge is owed, or refused and parked. */
+  | { readonly _tag: 'Branched'; readonly branchId: string; readonly isParked: boolean }
+  /** It was handled before. Nothing was written. */
+  | { readonly _tag: 'Duplicate' }
+  /** The handler decided nothing. Nothing was written, so a repeat would run it again. */
+  | { readonly _tag: 'Nothing' }
+  /** The saga had completed. The handler did not run, nothing was written. */
+  | { readonly _tag: 'Completed' };
+
+export type Resolved =
+  | { readonly _tag: 'Merged'; readonly mergeId: string; readonly branchIds: ReadonlyArray<string> }
+  /** No branch waits. */
+  | { readonly _tag: 'Nothing' }
+  | { readonly _tag: 'Parked'; readonly branchIds: ReadonlyArray<string>; readonly reason: string }
+  /** Others were quicker each time. The merge is still owed, and will be done by whoever looks next. */
+  | { readonly _tag: 'Contended' };
+
+/** The context with its defaults filled in, and the loader: what the parts of the runtime share. */
+export interface SagaShell<S, Ev extends AnyEvent> {
+  readonly saga: Saga<S, Ev>;
+  readonly store: EventStore;
+  readonly loader: SagaLoader<S, Ev>;
+  readonly environment: Environment;
+  readonly retry: RetryPolicy;
+  readonly hooks: SagaHooks;
+  readonly checkDeterminism: boolean;
+  readonly instanceOf: (sagaId: string) => Instance;
+}

@@ -1,0 +1,73 @@
+/** A saga at work on a store: handles messages, merges, and follows its streams to do what is owed. */
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
+import * as E from 'fp-ts/lib/Either.js';
+import type { AnyEvent } from '../core/merge.js';
+import type { Instance, SagaMessage } from '../core/reacting.js';
+import type { Saga } from '../core/saga.js';
+import type { Owed, SagaLog, SagaView } from '../core/saga-log.js';
+import { defaultTenant, type StreamName } from '../core/stream.js';
+import { defaultRetry, realEnvironment } from './backoff.js';
+import { doOwed } from './do-owed.js';
+import { handleMessage } from './handle-message.js';
+import { type Following, type FollowOptions, followSaga } from './owed-subscription.js';
+import { resolveConflict } from './resolve-conflict.js';
+import type { Handled, HandleError, Resolved, ResolveError, SagaContext, SagaShell } from './saga-context.js';
+import { type LoadError, sagaLoader } from './saga-loader.js';
+
+export interface SagaRuntime<S, M extends AnyEvent> {
+  /** Handles one message. A right answer acknowledges it; after a left one deliver it again, unless the error says that this does not help. */
+  readonly handle: (message: SagaMessage<M>) => TaskEither<HandleError, Handled>;
+  /** Merges what waits. `force` asks the same merger version again after a refusal. */
+  readonly resolve: (
+    sagaId: string,
+    options?: { readonly force?: boolean },
+  ) => TaskEither<ResolveError, Resolved>;
+  readonly load: (sagaId: string) => TaskEither<LoadError, SagaView<S>>;
+  /** What the saga owes now. */
+  readonly owed: (sagaId: string, dispatchedThrough?: number) => TaskEither<LoadError, Owed>;
+  /** Does it, once: merges and compensations. Messages are dispatched by `follow`. */
+  readonly doOwed: (sagaId: string) => TaskEither<ResolveError, void>;
+  /** Starts the subscription that does what is owed, for all instances. */
+  readonly follow: (options?: FollowOptions) => Following;
+  readonly streamNameOf: (sagaId: string) => StreamName;
+}
+
+/** Puts a saga to work. Any number of processes may do so on one store: only expected-version appends coordinate them. */
+export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out extends AnyEvent>(
+  saga: Saga<S, Ev, M, Out>,
+  context: SagaContext,
+): SagaRuntime<S, M> => {
+  const tenant = context.tenant ?? defaultTenant;
+  const instanceOf = (sagaId: string): Instance => ({
+    tenant,
+    sagaId,
+    streamName: `${saga.name}-${sagaId}` as StreamName,
+  });
+  const shell: SagaShell<S, Ev> = {
+    saga: saga as unknown as Saga<S, Ev>,
+    store: context.store,
+    loader: sagaLoader(saga as unknown as Saga<S, Ev>, context.store, context.sagasKept ?? 1_000),
+    environment: context.environment ?? realEnvironment,
+    retry: { ...defaultRetry, ...context.retry },
+    hooks: context.hooks ?? {},
+    checkDeterminism: context.checkDeterminism ?? false,
+    instanceOf,
+  };
+  const resolve = resolveConflict(shell);
+  const owedOf = doOwed(shell, resolve);
+  const read =
+    <A>(sagaId: string, look: (log: SagaLog<S, Ev>) => A): TaskEither<LoadError, A> =>
+    async () => {
+      const loaded = await shell.loader.load(instanceOf(sagaId));
+      return E.isLeft(loaded) ? loaded : E.right(look(loaded.right));
+    };
+  return {
+    handle: (message) => () => handleMessage(shell, resolve, message),
+    resolve: (sagaId, options) => () => resolve(instanceOf(sagaId), options),
+    load: (sagaId) => read(sagaId, (log) => log.view()),
+    owed: (sagaId, dispatchedThrough) => read(sagaId, (log) => log.owed(dispatchedThrough)),
+    doOwed: (sagaId) => () => owedOf(instanceOf(sagaId)),
+    follow: (options) => followSaga(shell, owedOf, options),
+    streamNameOf: (sagaId) => instanceOf(sagaId).streamName,
+  };
+};
