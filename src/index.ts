@@ -85,10 +85,11 @@ export type {
   StreamVersion,
   Tenant,
 } from './core/stream.js';
-export { defaultRetry, type Environment, type RetryPolicy } from './runtime/backoff.js';
+export { defaultRetry, type RetryPolicy } from './core/retry.js';
+export { type Environment } from './runtime/environment.js';
 export type { Dispatched, Following, FollowOptions } from './runtime/owed-subscription.js';
 export type {
-  ConcurrencyConflict,
+  MessageConflict,
   ConflictNotice,
   Handled,
   HandleError,
@@ -106,3 +107,24 @@ export type { Snapshot, Snapshots } from './store/snapshots.js';
 export { type Case, program, type Program, type TimedMessage } from './runtime/program.js';
 export { type DuplicateCase, runCases, type RunOptions, type RunProgress } from './runtime/run-cases.js';
 export { isSameEnd, serialEnd, survey, type SagaEnd, type Survey } from './runtime/survey.js';
+export { accept, aggregate, fold, reject } from './core/decider.js';
+export type {
+  Aggregate,
+  CommandOf,
+  Decision,
+  EventOf,
+  RejectionOf,
+  SnapshotPolicy,
+  StateOf,
+} from './core/decider.js';
+export { commandFrom, type CommandInput, type EventDecodeFailed } from './core/aggregate-codec.js';
+export type { AggregateContext, AggregateHooks } from './runtime/aggregate-context.js';
+export type {
+  CommandHandled,
+  HandleCommandError,
+  CommandRequest,
+  Rejected,
+} from './runtime/command-request.js';
+export type { ConcurrencyConflict } from './runtime/concurrency-conflict.js';
+export { handleCommand } from './runtime/handle-command.js';
+export { loadAggregate } from './runtime/load-aggregate.js';

@@ -175,7 +175,7 @@ export const map = <A>(value: ThreeWay<A>, empty: A): ThreeWay<Readonly<Record<s
   description: `map(${value.description})`,
   merge: (base, ours, theirs) => {
     const part = (side: Readonly<Record<string, A>>, key: string): A => at(side, key) ?? empty;
-    const merged = mergeKeys(keysOf(ours, theirs), (key) =>
+    const merged = mergeKeys(keysOf(base, ours, theirs), (key) =>
       value.merge(part(base, key), part(ours, key), part(theirs, key)),
     );
     return E.isLeft(merged)

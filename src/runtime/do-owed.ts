@@ -9,7 +9,7 @@ import { recordTypes } from '../core/saga.js';
 import type { OwedCompensation, SagaLog } from '../core/saga-log.js';
 import type { OutgoingRecord } from '../core/saga-records.js';
 import { exactly } from '../core/stream.js';
-import { delayAfter } from './backoff.js';
+import { delayAfter } from '../core/retry.js';
 import { oneAtATime } from './one-at-a-time.js';
 import type { ResolveConflict } from './resolve-conflict.js';
 import type { ResolveError, SagaShell } from './saga-context.js';

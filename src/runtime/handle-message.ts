@@ -17,13 +17,14 @@ import type { SagaLog, SagaView } from '../core/saga-log.js';
 import { headerOf, mergeSagaState } from '../core/saga-records.js';
 import { any, checkName, exactly, streamName as checkStreamName } from '../core/stream.js';
 import type { VersionConflict } from '../store/event-store.js';
-import { delayAfter } from './backoff.js';
+import { delayAfter } from '../core/retry.js';
 import type { ResolveConflict } from './resolve-conflict.js';
+import { concurrencyConflict } from './concurrency-conflict.js';
 import type {
-  ConcurrencyConflict,
   ConflictNotice,
   Handled,
   HandleError,
+  MessageConflict,
   SagaParked,
   SagaShell,
 } from './saga-context.js';
@@ -138,28 +139,18 @@ const diverge = async <S, Ev extends AnyEvent>(
   return E.right({ _tag: 'Merged', branchId });
 };
 
-const concurrencyConflict = (
-  instance: Instance,
+const messageConflict = (
   decision: Decision,
   view: SagaView,
   conflict: VersionConflict,
   attempts: number,
-): ConcurrencyConflict => {
+): MessageConflict => {
+  const { streamName, actual } = conflict;
   const ours = decision.events.map(({ type }) => type);
   const theirs = (conflict.tail ?? []).map(({ type }) => type);
-  return {
-    _tag: 'ConcurrencyConflict',
-    streamName: instance.streamName,
-    messageId: decision.messageId,
-    expected: view.version,
-    actual: conflict.actual,
-    attempts,
-    ours,
-    theirs,
-    message:
-      `${instance.streamName} stood at version ${conflict.actual}, not ${view.version}, after ${attempts} attempt(s): ` +
-      `${theirs.join(', ') || 'other records'} came before ${ours.join(', ') || 'ours'}. Nothing was written; deliver the message again.`,
-  };
+  const facts = { streamName, expected: exactly(view.version), actual, attempts, ours, theirs };
+  const advice = 'Nothing was written. Deliver the message again, or let the saga merge.';
+  return { ...concurrencyConflict(facts, advice), messageId: decision.messageId };
 };
 
 const parked = (instance: Instance, branchIds: ReadonlyArray<string>, reason: string): SagaParked => ({
@@ -217,9 +208,7 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   }
   const isLast = saga.onConflict === 'reject' || attempt >= retry.attemptsMax;
   notify(work, view, conflict, isLast ? 'reject' : 'retry');
-  return isLast
-    ? E.left(concurrencyConflict(instance, decision.right, view, conflict, attempt))
-    : E.right(undefined);
+  return isLast ? E.left(messageConflict(decision.right, view, conflict, attempt)) : E.right(undefined);
 };
 
 /** Handles a message to its end. */

@@ -5,7 +5,7 @@ import { type Instance, keyOf } from '../core/reacting.js';
 import { type Resolution, resolvePending } from '../core/resolving.js';
 import type { SagaLog } from '../core/saga-log.js';
 import { exactly } from '../core/stream.js';
-import { delayAfter, type RetryPolicy } from './backoff.js';
+import { delayAfter, type RetryPolicy } from '../core/retry.js';
 import { oneAtATime } from './one-at-a-time.js';
 import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
 

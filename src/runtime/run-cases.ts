@@ -2,7 +2,8 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../core/fault.js';
 import type { AnyEvent } from '../core/merge.js';
-import { delayAfter, type Environment, realEnvironment, type RetryPolicy } from './backoff.js';
+import { delayAfter, type RetryPolicy } from '../core/retry.js';
+import { type Environment, realEnvironment } from './environment.js';
 import { dice, shuffled } from './dice.js';
 import type { Case, TimedMessage } from './program.js';
 import type { Handled, HandleError } from './saga-context.js';

@@ -6,7 +6,9 @@ import type { Instance, ReactError } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
 import type { InvalidName, StreamVersion, Tenant } from '../core/stream.js';
 import type { AppendError, EventStore } from '../store/event-store.js';
-import type { Environment, RetryPolicy } from './backoff.js';
+import type { RetryPolicy } from '../core/retry.js';
+import type { Environment } from './environment.js';
+import type { ConcurrencyConflict } from './concurrency-conflict.js';
 import type { LoadError, SagaLoader } from './saga-loader.js';
 
 /** Where a handler's append was refused, and what was done about it. */
@@ -63,18 +65,8 @@ export interface SagaContext {
 }
 
 /** A conflict under `reject`, or under `retry` after its last attempt. Nothing was written. Deliver the message again later, or let the saga merge. */
-export interface ConcurrencyConflict {
-  readonly _tag: 'ConcurrencyConflict';
-  readonly streamName: string;
+export interface MessageConflict extends ConcurrencyConflict {
   readonly messageId: string;
-  /** The version the handler decided on last. */
-  readonly expected: StreamVersion;
-  readonly actual: StreamVersion;
-  readonly attempts: number;
-  /** Types of the events it wanted to append, and of those that came first. */
-  readonly ours: ReadonlyArray<string>;
-  readonly theirs: ReadonlyArray<string>;
-  readonly message: string;
 }
 
 /** A merge of this saga was refused and waits for a merger that can. Nothing of this message was written. Mend the merger (and its version), then deliver the message again. */
@@ -92,7 +84,7 @@ export type HandleError =
   | ReactError
   | EncodeFailed
   | InvalidName
-  | ConcurrencyConflict
+  | MessageConflict
   | SagaParked;
 
 /** What became of a message. All of these acknowledge it: it need not be delivered again. */

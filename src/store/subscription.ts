@@ -60,6 +60,8 @@ const patiently = async <A>(
   for (let attempt = 1; ; attempt += 1) {
     const result = await ask()();
     if (E.isRight(result)) return result.right;
+    // Closing the store ends its subscriptions; that is no failure of theirs.
+    if (result.left._tag === 'StoreClosed' && source.isClosed()) return undefined;
     const outage = result.left._tag === 'StoreUnavailable' && attempt < outagesMax;
     if (!outage) return fail(result.left);
     await source.wake.wait(outageDelayMs(attempt), signal);

@@ -1,4 +1,4 @@
-/** How long to wait before the next attempt, and the clock and dice that a runtime is given. */
+/** How often to try again, and how long to wait before: a rule; the waiting itself is the runtime's. */
 
 export interface RetryPolicy {
   /** Attempts in all, the first included; 1 or more. */
@@ -19,19 +19,6 @@ export const defaultRetry: RetryPolicy = {
   delayMaxMs: 1_000,
   multiplier: 2,
   jitter: 0.5,
-};
-
-/** What a runtime takes from outside, so that a test can hold all of it still. */
-export interface Environment {
-  /** A number from 0 up to 1. Default `Math.random`. */
-  readonly random: () => number;
-  /** Resolves after `ms` milliseconds. */
-  readonly sleep: (ms: number) => Promise<void>;
-}
-
-export const realEnvironment: Environment = {
-  random: Math.random,
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
 
 /** The wait after `attempt` (1 is the first) has failed, in milliseconds. */

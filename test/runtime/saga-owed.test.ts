@@ -1,0 +1,203 @@
+/** What is owed is done: messages leave once in order, compensations run, and a crash at any append loses nothing. */
+import { describe, expect, it } from '@jest/globals';
+import * as E from 'fp-ts/lib/Either.js';
+import {
+  type Dispatched,
+  type EventStore,
+  memoryStore,
+  recordTypes,
+  sagaRuntime,
+  type StreamName,
+  toPromise,
+} from 'watersmeet';
+import { basketSaga, message } from '../support/basket.js';
+import { Crash, faultyStore } from '../support/faulty-store.js';
+
+const stream = 'basket-b' as StreamName;
+const typesOf = async (store: EventStore): Promise<ReadonlyArray<string>> =>
+  (await toPromise(store.readStream({ streamName: stream, maxCount: 4096 }))).events.map(({ type }) => type);
+
+const textsOf = (dispatched: ReadonlyArray<Dispatched>): ReadonlyArray<string> =>
+  dispatched.map(({ type, data }) => `${type} ${(data as { text?: string }).text ?? ''}`.trim());
+
+/** Follows until nothing is owed. */
+const follow = async (store: EventStore, saga = basketSaga(), dispatched: Dispatched[] = []) => {
+  const following = sagaRuntime(saga, { store, retry: { delayMs: 1, attemptsMax: 3 } }).follow({
+    dispatch: (one) => void dispatched.push(one),
+    pollMs: 2,
+    mergeAfterMs: 1,
+  });
+  await following.caughtUp();
+  await following.stop();
+  return dispatched;
+};
+
+describe('the subscription that does what is owed', () => {
+  it('dispatches what was released, in order, under stable ids; a second follower of the same name sends nothing again', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    for (const text of ['one', 'two', 'three'])
+      await toPromise(runtime.handle(message('Tell', { text, once: false })));
+    expect(textsOf(await follow(store))).toEqual(['Notice one', 'Notice two', 'Notice three']);
+    expect(await follow(store)).toEqual([]);
+  });
+
+  it('sends a held message only after its merge', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    const dispatched: Dispatched[] = [];
+    const following = runtime.follow({ dispatch: (one) => void dispatched.push(one), pollMs: 1 });
+    await Promise.all(
+      [1, 2, 3, 4].map((n) => toPromise(runtime.handle(message('Tell', { text: `${n}`, once: false })))),
+    );
+    await following.caughtUp();
+    await following.stop();
+    const mergedAt = (await typesOf(store)).flatMap((type, index) =>
+      type === recordTypes.sagaMerged ? [index + 1] : [],
+    );
+    expect(dispatched).toHaveLength(4);
+    for (const { version } of dispatched.slice(1)) expect(mergedAt).toContain(version);
+  });
+
+  it('delivers a message again, under the same id, when its dispatch failed', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    await toPromise(runtime.handle(message('Tell', { text: 'hello', once: false })));
+    const ids: string[] = [];
+    const failing = runtime.follow({
+      dispatch: ({ id }) => {
+        ids.push(id);
+        throw new Error('the transport is down');
+      },
+      pollMs: 2,
+    });
+    await expect(failing.done).rejects.toThrow('the transport is down');
+    await follow(store, basketSaga(), { push: ({ id }: Dispatched) => ids.push(id) } as never);
+    expect(ids).toEqual([ids[0], ids[0]]);
+  });
+
+  it('finishes a merge whose process died after its branch record', async () => {
+    const store = memoryStore();
+    const saga = basketSaga();
+    let died = false;
+    const dying = sagaRuntime(saga, {
+      store: faultyStore(store, (_call, { events }) =>
+        events[0]?.type === recordTypes.mergeSagaState ? ((died = true), 'crashAfter') : 'none',
+      ),
+    });
+    await Promise.allSettled([
+      dying.handle(message('Add', { by: 1 }))(),
+      dying.handle(message('Add', { by: 2 }))(),
+    ]);
+    expect(died).toBe(true);
+    await follow(store);
+    expect(await toPromise(sagaRuntime(saga, { store }).load('b'))).toMatchObject({
+      state: { count: 3 },
+      pending: [],
+    });
+  });
+});
+
+describe('compensation hooks', () => {
+  const diverge = async (saga: ReturnType<typeof basketSaga>) => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(saga, { store });
+    await Promise.all(
+      [message('Tell', { text: 'wrong', once: true }), message('Add', { by: 1 })].map((one) =>
+        toPromise(runtime.handle(one)),
+      ),
+    );
+    return store;
+  };
+
+  it('run once after the merge, for what had left, under a stable id, and what they send leaves once', async () => {
+    const runs: unknown[] = [];
+    const saga = basketSaga({ compensateTold: true, onHook: (data) => void runs.push(data) });
+    const store = await diverge(saga);
+    expect(textsOf(await follow(store, saga))).toEqual(['Notice wrong', 'Undo wrong']);
+    await follow(store, saga);
+    expect(runs).toEqual([{ text: 'wrong', branches: 1 }]);
+    expect((await typesOf(store)).filter((type) => type === recordTypes.compensationApplied)).toHaveLength(1);
+  });
+
+  it('that fail are tried again with the same id, and each failure is on the stream', async () => {
+    const saga = basketSaga({
+      compensateTold: true,
+      onHook: (_data, attempt) => {
+        if (attempt < 3) throw new Error(`attempt ${attempt}`);
+      },
+    });
+    const store = await diverge(saga);
+    await follow(store, saga);
+    expect((await typesOf(store)).filter((type) => type.startsWith('Compensation'))).toEqual([
+      'CompensationFailed',
+      'CompensationFailed',
+      'CompensationApplied',
+    ]);
+  });
+
+  it('that keep failing are parked after the last attempt, visibly', async () => {
+    const saga = basketSaga({
+      compensateTold: true,
+      onHook: () => {
+        throw new Error('never');
+      },
+    });
+    const store = await diverge(saga);
+    await follow(store, saga);
+    const page = await toPromise(store.readStream({ streamName: stream }));
+    expect(page.events.at(-1)).toMatchObject({
+      type: 'CompensationFailed',
+      data: { attempt: 3, parked: true, error: 'never' },
+    });
+    await follow(store, saga);
+    expect((await typesOf(store)).filter((type) => type === recordTypes.compensationFailed)).toHaveLength(3);
+  });
+});
+
+describe('a crash', () => {
+  const messages = () => [
+    message('Add', { by: 1 }, 'a1'),
+    message('Tell', { text: 'one', once: true }, 't1'),
+    message('Tell', { text: 'two', once: true }, 't2'),
+    message('Add', { by: 2 }, 'a2'),
+    message('Put', { item: 'pear' }, 'p1'),
+  ];
+
+  it.each(['crashBefore', 'crashAfter', 'lostAfter', 'refusedBefore'] as const)(
+    'of kind %s at any append loses nothing and doubles nothing, once the messages are delivered again',
+    async (fault) => {
+      let isOver = false;
+      for (let at = 1; !isOver && at < 60; at += 1) {
+        const store = memoryStore();
+        let happened = false;
+        const saga = basketSaga({ compensateTold: true });
+        const faulty = faultyStore(store, (call) => {
+          // A dead process makes no further calls.
+          if (happened && fault.startsWith('crash')) return 'crashBefore';
+          if (call !== at) return 'none';
+          happened = true;
+          return fault;
+        });
+        const runtime = sagaRuntime(saga, { store: faulty });
+        const results = await Promise.allSettled(messages().map((one) => runtime.handle(one)()));
+        for (const result of results)
+          if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Crash);
+        isOver = !happened;
+        const restarted = sagaRuntime(saga, { store });
+        for (const one of messages()) expect(E.isRight(await restarted.handle(one)())).toBe(true);
+        const sent = textsOf(await follow(store, saga));
+        const { state, pending } = await toPromise(restarted.load('b'));
+        expect({ at, count: state.count, items: Object.keys(state.items), pending }).toEqual({
+          at,
+          count: 3,
+          items: ['pear'],
+          pending: [],
+        });
+        expect(sent.filter((text) => text.startsWith('Notice'))).toHaveLength(1);
+        expect(await toPromise(restarted.owed('b'))).toMatchObject({ merges: [], compensations: [] });
+      }
+      expect(isOver).toBe(true);
+    },
+  );
+});
