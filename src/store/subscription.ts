@@ -60,8 +60,6 @@ const patiently = async <A>(
   for (let attempt = 1; ; attempt += 1) {
     const result = await ask()();
     if (E.isRight(result)) return result.right;
-    // Closing the store ends its subscriptions; that is no failure of theirs.
-    if (result.left._tag === 'StoreClosed' && source.isClosed()) return undefined;
     const outage = result.left._tag === 'StoreUnavailable' && attempt < outagesMax;
     if (!outage) return fail(result.left);
     await source.wake.wait(outageDelayMs(attempt), signal);
@@ -109,6 +107,8 @@ export async function* pollingSubscription(
       maxCount: settings.maxCount,
       ...(request.filter && { filter: request.filter }),
     };
+    // Closing the store ends a subscription under way; that is no failure of it.
+    if (source.isClosed()) return;
     const page: AllPage | undefined = await patiently(source, signal, () => source.readAll(ask));
     if (page === undefined) return;
     for (const event of page.events) {
