@@ -1,6 +1,6 @@
 /** The border to JSON: a value is stored and read back equal, or refused by name and path; and its canonical form. */
 import * as E from 'fp-ts/lib/Either.js';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | JsonObject;
 export interface JsonObject {
@@ -145,8 +145,7 @@ export const canonicalJson = (value: Json): string => {
 };
 
 /** SHA-256 of the canonical form, 64 hexadecimal digits. */
-export const hashOf = (value: Json): string =>
-  createHash('sha256').update(canonicalJson(value)).digest('hex');
+export const hashOf = (value: Json): string => hash('sha256', canonicalJson(value), 'hex');
 
 /** A deep copy of JSON that nobody can change. */
 export const frozenCopy = <A extends Json>(value: A): A => {

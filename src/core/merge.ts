@@ -127,10 +127,10 @@ export const merger = <S, Ev extends AnyEvent = AnyEvent>(
  * Rhino's form: all states at once, the trunk's first, then each branch's; without their bases. Enough where the state only
  * grows; a counter would count its base once for each state.
  */
-export const mergeStates = <S>(
+export const mergeStates = <S, Ev extends AnyEvent = AnyEvent>(
   merge: (states: ReadonlyNonEmptyArray<S>) => S,
   description = 'all states at once',
-): Merger<S> => ({
+): Merger<S, Ev> => ({
   description,
   merge: ({ current, branches }) =>
     E.right({ state: merge([current, ...branches.map(({ state }) => state)]) }),
@@ -140,10 +140,10 @@ const isThreeWay = <S>(value: ThreeWay<S> | ((base: S, ours: S, theirs: S) => S)
   typeof value !== 'function';
 
 /** The three-way form: each branch in turn is merged into the trunk, over the branch's own base. */
-export const threeWay = <S>(
+export const threeWay = <S, Ev extends AnyEvent = AnyEvent>(
   rule: ThreeWay<S> | ((base: S, ours: S, theirs: S) => S),
   description = isThreeWay(rule) ? rule.description : 'three-way',
-): Merger<S> => {
+): Merger<S, Ev> => {
   const merge: ThreeWay<S>['merge'] = isThreeWay(rule)
     ? rule.merge
     : (base, ours, theirs) => E.right(rule(base, ours, theirs));

@@ -37,9 +37,9 @@ export interface Instance {
   readonly sagaId: string;
 }
 
-/** One text for an instance: stream names of two tenants may be the same. */
+/** One text for an instance: stream names of two tenants may be the same. No name holds a NUL. */
 export const keyOf = ({ tenant, streamName }: Pick<Instance, 'tenant' | 'streamName'>): string =>
-  JSON.stringify([tenant, streamName]);
+  `${tenant}\u0000${streamName}`;
 
 /** What a handler decided on a view, encoded; the handler need not run again whatever happens to it. */
 export interface Decision {

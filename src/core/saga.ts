@@ -1,7 +1,19 @@
 /** A saga as a value of pure functions: what it receives, records and sends, and its answer to conflict. */
 import type * as E from 'fp-ts/lib/Either.js';
+import type { ReadonlyNonEmptyArray } from 'fp-ts/lib/ReadonlyNonEmptyArray.js';
 import type { Codec, DataOf, Definitions, TaggedOf } from './codec.js';
-import type { AnyEvent, Conflict, MergeAnswer, Merger, MergeRefused, ReleasedMessage } from './merge.js';
+import {
+  type AnyEvent,
+  type Conflict,
+  type MergeAnswer,
+  merger,
+  type Merger,
+  type MergeRefused,
+  mergeStates,
+  type ReleasedMessage,
+  type ThreeWay,
+  threeWay,
+} from './merge.js';
 
 /** Types of the records that sagas write about themselves; a saga's own events cannot be called so. */
 export const recordTypes = {
@@ -105,17 +117,34 @@ export interface Saga<
 export type StateOfSaga<T> = T extends Saga<infer S, infer _Ev, infer _M, infer _Out> ? S : never;
 export type MessageOfSaga<T> = T extends { readonly _message?: infer M } ? NonNullable<M> : never;
 
-type MergeFunction<S, Ev extends AnyEvent> = (
-  conflict: Conflict<S, Ev>,
-) => E.Either<MergeRefused, MergeAnswer<S, Ev>>;
+/**
+ * The forms of a merger: in full; over all states, as Rhino has it; three-way, by a function or by parts; or a `Merger` made
+ * elsewhere. The middle ones stand here as objects because a compiler infers through them, but not through a call.
+ */
+type MergeOption<S, Ev extends AnyEvent> =
+  | ((conflict: Conflict<S, Ev>) => E.Either<MergeRefused, MergeAnswer<S, Ev>>)
+  | { readonly states: (states: ReadonlyNonEmptyArray<S>) => S }
+  | { readonly threeWay: ThreeWay<S> | ((base: S, ours: S, theirs: S) => S) }
+  // The event type of ready-made mergers is wider than the saga's own.
+  | Merger<S>
+  | Merger<S, Ev>;
+
+const mergerOf = <S, Ev extends AnyEvent>(
+  merge: MergeOption<S, Ev> | undefined,
+): Merger<S, Ev> | undefined => {
+  if (merge === undefined) return undefined;
+  if (typeof merge === 'function') return merger(merge);
+  if ('states' in merge) return mergeStates<S, Ev>(merge.states);
+  if ('threeWay' in merge) return threeWay<S, Ev>(merge.threeWay);
+  return merge as Merger<S, Ev>;
+};
 
 /** `merge` needs a merger; the other answers must not have one. */
 type ConflictOptions<S, Ev extends AnyEvent> =
   | {
       /** A conflict becomes `MergeSagaState`; no handler runs again. */
       readonly onConflict: 'merge';
-      // The event type of ready-made mergers is wider than the saga's own.
-      readonly merge: Merger<S> | Merger<S, Ev> | MergeFunction<S, Ev>;
+      readonly merge: MergeOption<S, Ev>;
     }
   | {
       /** `retry` reloads and runs the handler again, with backoff; `reject` gives the conflict back to the caller. */
@@ -123,7 +152,12 @@ type ConflictOptions<S, Ev extends AnyEvent> =
       readonly merge?: never;
     };
 
-interface SagaOptions<S, Es extends Definitions, Ms extends Definitions, Ss extends Definitions> {
+interface SagaOptions<
+  C extends Codec,
+  Es extends Definitions,
+  Ms extends Definitions,
+  Ss extends Definitions,
+> {
   /** The streams' category: letters, digits, `_` and `.`; no `-`. */
   readonly name: string;
   /** Messages that reach the saga. */
@@ -132,12 +166,12 @@ interface SagaOptions<S, Es extends Definitions, Ms extends Definitions, Ss exte
   readonly sends: Ss;
   readonly events: Es;
   /** Codec of the state: merged states are stored as JSON. */
-  readonly state: Codec<S>;
-  readonly initialState: NoInfer<S>;
-  readonly evolve: { readonly [K in keyof Es]: (state: S, data: DataOf<Es[K]>) => NoInfer<S> };
+  readonly state: C;
+  readonly initialState: DataOf<C>;
+  readonly evolve: { readonly [K in keyof Es]: (state: DataOf<C>, data: DataOf<Es[K]>) => DataOf<C> };
   readonly react: {
     readonly [K in keyof Ms]: (
-      state: S,
+      state: DataOf<C>,
       data: DataOf<Ms[K]>,
       info: ReactInfo,
     ) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
@@ -147,9 +181,9 @@ interface SagaOptions<S, Es extends Definitions, Ms extends Definitions, Ss exte
   /** Which of my events (key) commute with which of theirs (list): an append that lost only to those is appended again as it is. */
   readonly commuting?: { readonly [K in keyof Es]?: ReadonlyArray<keyof Es & string> };
   /** Finishes what no single writer could see. Default: completes if a branch wanted to. */
-  readonly onMerged?: (merged: MergedInfo<S, TaggedOf<Es>>) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
+  readonly onMerged?: (merged: MergedInfo<DataOf<C>, TaggedOf<Es>>) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
   /** What was done twice or wrongly and must be undone, seen with the merged state. Pure; its answer is stored with the merge. */
-  readonly compensate?: (merged: MergedInfo<S, TaggedOf<Es>>) => ReadonlyArray<CompensationRequest>;
+  readonly compensate?: (merged: MergedInfo<DataOf<C>, TaggedOf<Es>>) => ReadonlyArray<CompensationRequest>;
   readonly hooks?: Readonly<Record<string, CompensationHook<SendOf<Ss>>>>;
 }
 
@@ -169,13 +203,14 @@ const checkDefinition = (name: string, events: Definitions, onConflict: string, 
 
 /** Defines a saga. All types are inferred from the codecs; a missing handler is an error at its key. Throws a TypeError on a definition that cannot work. */
 export const saga = <
-  S,
+  C extends Codec,
   const Es extends Definitions,
   const Ms extends Definitions,
   const Ss extends Definitions,
 >(
-  options: SagaOptions<S, Es, Ms, Ss> & ConflictOptions<NoInfer<S>, TaggedOf<Es>>,
-): Saga<S, TaggedOf<Es>, TaggedOf<Ms>, SendOf<Ss>> => {
+  options: SagaOptions<C, Es, Ms, Ss> & ConflictOptions<DataOf<C>, TaggedOf<Es>>,
+): Saga<DataOf<C>, TaggedOf<Es>, TaggedOf<Ms>, SendOf<Ss>> => {
+  type S = DataOf<C>;
   const { name, messages, events, sends, state, initialState, onConflict, merge, onMerged, compensate } =
     options;
   checkDefinition(name, events, onConflict, merge);
@@ -203,10 +238,7 @@ export const saga = <
     onConflict,
     evolve: (current, event) => handlerFor(evolve, 'evolve', event.type)(current, event.data),
     react: (current, message, info) => handlerFor(react, 'react', message.type)(current, message.data, info),
-    merger:
-      typeof merge === 'function'
-        ? { description: 'the saga’s own merger', merge }
-        : (merge as Merger<S, TaggedOf<Es>> | undefined),
+    merger: mergerOf<S, TaggedOf<Es>>(merge),
     mergerVersion: options.mergerVersion ?? '1',
     commutes: (ours, theirs) => commuting.get(ours)?.has(theirs) ?? false,
     onMerged,
