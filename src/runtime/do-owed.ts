@@ -81,7 +81,7 @@ const recordOutcome = async <S, Ev extends AnyEvent>(
   owed: OwedCompensation,
   outcome: Outcome,
 ): Promise<E.Either<ResolveError, void>> => {
-  const { tenant, streamName } = instance;
+  const { streamName } = instance;
   for (let attempt = 1; attempt <= recordAttemptsMax; attempt += 1) {
     const loaded = await shell.loader.load(instance);
     if (E.isLeft(loaded)) return loaded;
@@ -92,14 +92,8 @@ const recordOutcome = async <S, Ev extends AnyEvent>(
     if (!isStillOwed) return E.right(undefined);
     const version = log.version();
     const record = outcomeRecord(shell, instance, log, owed, outcome);
-    const appended = await shell.store.append({
-      tenant,
-      streamName,
-      expected: exactly(version),
-      events: [record],
-    })();
+    const appended = await shell.loader.append(instance, exactly(version), [record]);
     if (E.isRight(appended)) {
-      if (!appended.right.idempotent) shell.loader.appended(log, instance, version, [record]);
       const error = outcome._tag === 'Failed' ? { error: outcome.error } : {};
       shell.hooks.onCompensated?.({ streamName, compensationId: owed.id, attempt: owed.attempt, ...error });
       return E.right(undefined);

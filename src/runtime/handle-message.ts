@@ -83,21 +83,13 @@ const appendDecision = async <S, Ev extends AnyEvent>(
   attempts: number,
 ): Promise<E.Either<HandleError, Attempted>> => {
   const { shell, instance } = work;
-  const { tenant, streamName } = instance;
   let version = view.version;
   // Ends: `fastForwardsMax` moves, then the conflict is answered as any other.
   for (let moves = 0; ; moves += 1) {
     const events = trunkEvents(instance, decision, log.isSent);
-    const appended = await shell.store.append({
-      tenant,
-      streamName,
-      expected: exactly(version),
-      events,
-      tailMax,
-    })();
+    const appended = await shell.loader.append(instance, exactly(version), events, tailMax);
     if (E.isRight(appended)) {
       if (appended.right.idempotent) return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
-      shell.loader.appended(log, instance, version, events);
       return E.right({
         _tag: 'Done',
         handled: { _tag: 'Appended', version: appended.right.version, fastForwards: moves, attempts },
@@ -111,8 +103,6 @@ const appendDecision = async <S, Ev extends AnyEvent>(
     if (!mayMove || !fastForwards(shell.saga, decision, conflict.tail ?? []))
       return E.right({ _tag: 'Lost', conflict });
     notify(work, view, conflict, 'fastForward');
-    // What was sent in between counts for the keys; a log that others moved further already skips these.
-    log.advance(conflict.tail ?? []);
     version = conflict.actual;
   }
 };
@@ -126,9 +116,8 @@ const diverge = async <S, Ev extends AnyEvent>(
   const { shell, instance, resolve } = work;
   const record = branchRecord(shell.saga, instance, view, decision);
   if (E.isLeft(record)) return record;
-  const { tenant, streamName } = instance;
   // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
-  const appended = await shell.store.append({ tenant, streamName, expected: any, events: [record.right] })();
+  const appended = await shell.loader.append(instance, any, [record.right]);
   if (E.isLeft(appended)) return appended;
   const branchId = record.right.eventId;
   const resolved = await resolve(instance);

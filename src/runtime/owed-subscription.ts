@@ -104,7 +104,7 @@ export const followSaga = <S, Ev extends AnyEvent>(
 
   const dispatchReleased = async ({ instance, first, last }: Touched): Promise<void> => {
     if (dispatch === undefined) return;
-    const log = unlessClosed(await shell.loader.load(instance));
+    const log = unlessClosed(await shell.loader.loadUpTo(instance, last));
     for (const message of log?.owed(first - 1).messages ?? [])
       if (message.version <= last)
         await dispatch({ ...message, sagaId: instance.sagaId, streamName: instance.streamName });
@@ -114,8 +114,8 @@ export const followSaga = <S, Ev extends AnyEvent>(
   const finishMerges = async (batch: Batch): Promise<void> => {
     const merging = [...batch.sagas.values()].filter(({ merges }) => merges);
     const waiting: Instance[] = [];
-    for (const { instance } of merging) {
-      const log = unlessClosed(await shell.loader.load(instance));
+    for (const { instance, last } of merging) {
+      const log = unlessClosed(await shell.loader.loadUpTo(instance, last));
       if (log !== undefined && log.owed().merges.length > 0) waiting.push(instance);
     }
     if (waiting.length === 0) return;

@@ -51,16 +51,9 @@ const tryOnce = async <S, Ev extends AnyEvent>(
   const resolution = computed.right;
   // The kept log is shared, and may have moved on since: what counts is the version the merge was computed on.
   const { version } = resolution;
-  const { tenant, streamName } = instance;
-  const appended = await shell.store.append({
-    tenant,
-    streamName,
-    expected: exactly(version),
-    events: resolution.events,
-  })();
+  const { streamName } = instance;
+  const appended = await shell.loader.append(instance, exactly(version), resolution.events);
   if (E.isLeft(appended)) return appended.left._tag === 'VersionConflict' ? E.right(undefined) : appended;
-  // An idempotent answer means that these ids stand there already, perhaps written from other code: read, do not assume.
-  if (!appended.right.idempotent) shell.loader.appended(loaded.right, instance, version, resolution.events);
   const { branchIds } = resolution;
   if (resolution._tag === 'Refused') {
     shell.hooks.onParked?.({ streamName, branchIds, reason: resolution.reason });

@@ -1,37 +1,71 @@
-/** Loads sagas: folds what a stream has beyond the part that is already folded, which is kept for the sagas used last. */
+/**
+ * Loads sagas and appends to them: keeps the fold of those used last, reads only what may have come since, and takes in
+ * what this process writes itself. What is kept is never trusted with a write: every append names the version it was
+ * decided on, and the store refuses it when others were first.
+ */
 import * as E from 'fp-ts/lib/Either.js';
-import type { EventData } from '../core/event.js';
-import { type Instance, keyOf } from '../core/reacting.js';
+import type { EventData, RecordedEvent } from '../core/event.js';
 import type { AnyEvent } from '../core/merge.js';
+import { type Instance, keyOf } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
 import { sagaLog, type SagaLog, type SagaUnreadable } from '../core/saga-log.js';
-import type { StreamVersion } from '../core/stream.js';
-import type { EventStore, ReadError } from '../store/event-store.js';
+import type { ExpectedVersion, StreamVersion } from '../core/stream.js';
+import type { AppendError, AppendResult, EventStore, ReadError } from '../store/event-store.js';
 import { pageMax } from '../store/limits.js';
 
 export type LoadError = ReadError | SagaUnreadable;
 
+type Loaded<S, Ev extends AnyEvent> = E.Either<LoadError, SagaLog<S, Ev>>;
+
 export interface SagaLoader<S, Ev extends AnyEvent> {
-  /** The saga as its stream stands now: what is kept is only a beginning, the rest is always read. */
-  readonly load: (instance: Instance) => Promise<E.Either<LoadError, SagaLog<S, Ev>>>;
+  /**
+   * The saga, up to date as far as this process can tell: the stream is read unless nobody else has been seen writing to
+   * it. A handler that decided on less than the tip is refused by the store, as after any slow load.
+   */
+  readonly load: (instance: Instance) => Promise<Loaded<S, Ev>>;
+  /** The saga as its stream stands now: always read. */
+  readonly loadNow: (instance: Instance) => Promise<Loaded<S, Ev>>;
+  /** The saga with everything up to a version: read only where that is not there yet. */
+  readonly loadUpTo: (instance: Instance, version: number) => Promise<Loaded<S, Ev>>;
   /** The whole stream folded anew with every state remembered, for a branch whose base is long ago. */
-  readonly loadWhole: (instance: Instance) => Promise<E.Either<LoadError, SagaLog<S, Ev>>>;
-  /** Takes in an append that was acknowledged, so that it need not be read. */
-  readonly appended: (
-    log: SagaLog<S, Ev>,
+  readonly loadWhole: (instance: Instance) => Promise<Loaded<S, Ev>>;
+  /** Appends, and keeps the fold up with what the answer tells. */
+  readonly append: (
     instance: Instance,
-    after: StreamVersion,
+    expected: ExpectedVersion,
     events: ReadonlyArray<EventData>,
-  ) => void;
-  readonly forget: (instance: Instance) => void;
+    tailMax?: number,
+  ) => Promise<E.Either<AppendError, AppendResult>>;
 }
+
+interface Kept<S, Ev extends AnyEvent> {
+  readonly log: SagaLog<S, Ev>;
+  /** Appends of this process that are on their way. */
+  writing: number;
+  /** Read before, so that what comes unexpectedly is somebody else's. */
+  isWarm: boolean;
+  /** Something was written that the fold does not hold yet. */
+  isBehind: boolean;
+  /** Others write to this stream too. */
+  isShared: boolean;
+}
+
+/** Takes in records that follow on what the log holds; says whether it now holds all of them. */
+const follow = <S, Ev extends AnyEvent>(
+  log: SagaLog<S, Ev>,
+  events: ReadonlyArray<RecordedEvent>,
+): boolean => {
+  const first = events[0];
+  if (first === undefined) return true;
+  if (first.version > log.version() + 1) return false;
+  return E.isRight(log.advance(events));
+};
 
 const catchUp = async <S, Ev extends AnyEvent>(
   store: EventStore,
-  instance: Instance,
+  { tenant, streamName }: Instance,
   log: SagaLog<S, Ev>,
-): Promise<E.Either<LoadError, SagaLog<S, Ev>>> => {
-  const { tenant, streamName } = instance;
+): Promise<Loaded<S, Ev>> => {
   // Ends: each page moves the log forward, and a page without a next one is the last.
   for (;;) {
     const page = await store.readStream({ tenant, streamName, from: log.version() + 1, maxCount: pageMax })();
@@ -42,6 +76,56 @@ const catchUp = async <S, Ev extends AnyEvent>(
   }
 };
 
+const readKept = async <S, Ev extends AnyEvent>(
+  store: EventStore,
+  instance: Instance,
+  kept: Kept<S, Ev>,
+): Promise<Loaded<S, Ev>> => {
+  const expectsNothing = kept.isWarm && !kept.isBehind && kept.writing === 0;
+  const before = kept.log.version();
+  kept.isBehind = false;
+  const loaded = await catchUp(store, instance, kept.log);
+  if (E.isLeft(loaded)) return loaded;
+  if (expectsNothing && kept.writing === 0 && kept.log.version() > before) kept.isShared = true;
+  kept.isWarm = true;
+  return loaded;
+};
+
+/** What an answer tells about the stream. */
+const learn = <S, Ev extends AnyEvent>(
+  kept: Kept<S, Ev>,
+  instance: Instance,
+  events: ReadonlyArray<EventData>,
+  answer: E.Either<AppendError, AppendResult>,
+): void => {
+  const { log } = kept;
+  if (E.isRight(answer)) {
+    const before = answer.right.version - events.length;
+    // An idempotent answer means that these ids stand there already, perhaps written from other code: read, do not assume.
+    if (answer.right.idempotent || log.version() !== before)
+      kept.isBehind ||= log.version() < answer.right.version;
+    else {
+      const { streamName } = instance;
+      log.advance(
+        events.map((event, index) => ({
+          ...event,
+          streamName,
+          version: (before + index + 1) as StreamVersion,
+        })),
+      );
+    }
+    return;
+  }
+  if (answer.left._tag !== 'VersionConflict') {
+    kept.isBehind = true;
+    return;
+  }
+  const { tail, actual } = answer.left;
+  if (kept.writing === 0 && !kept.isBehind && actual > log.version()) kept.isShared = true;
+  if (tail !== undefined) follow(log, tail);
+  kept.isBehind ||= log.version() < actual;
+};
+
 /** `sagasMax` is how many sagas are kept folded, 0 or more. */
 export const sagaLoader = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
@@ -49,29 +133,46 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
   sagasMax: number,
 ): SagaLoader<S, Ev> => {
   // A Map keeps the order of insertion: the first key is the one not used for longest.
-  const kept = new Map<string, SagaLog<S, Ev>>();
-  const touch = (instance: Instance): SagaLog<S, Ev> => {
+  const all = new Map<string, Kept<S, Ev>>();
+  const touch = (instance: Instance): Kept<S, Ev> => {
     const key = keyOf(instance);
-    const log = kept.get(key) ?? sagaLog(saga);
-    kept.delete(key);
-    kept.set(key, log);
-    if (kept.size > sagasMax) kept.delete(kept.keys().next().value as string);
-    return log;
+    const kept = all.get(key) ?? {
+      log: sagaLog(saga),
+      writing: 0,
+      isWarm: false,
+      isBehind: false,
+      isShared: false,
+    };
+    all.delete(key);
+    all.set(key, kept);
+    if (all.size > sagasMax) all.delete(all.keys().next().value as string);
+    return kept;
   };
+  // Who retries or rejects wants as few conflicts as can be had; who merges need not ask before each message.
+  const readsAlways = saga.onConflict !== 'merge';
   return {
-    load: (instance) => catchUp(store, instance, touch(instance)),
-    loadWhole: (instance) => catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER)),
-    appended: (log, { streamName }, after, events) => {
-      // Somebody else's load may have been quicker, or further: then there is nothing to add.
-      if (log.version() !== after) return;
-      log.advance(
-        events.map((event, index) => ({
-          ...event,
-          streamName,
-          version: (after + index + 1) as StreamVersion,
-        })),
-      );
+    load: async (instance) => {
+      const kept = touch(instance);
+      const isFresh = kept.isWarm && !kept.isBehind && !kept.isShared && !readsAlways;
+      return isFresh ? E.right(kept.log) : readKept(store, instance, kept);
     },
-    forget: (instance) => void kept.delete(keyOf(instance)),
+    loadNow: (instance) => readKept(store, instance, touch(instance)),
+    loadUpTo: async (instance, version) => {
+      const kept = touch(instance);
+      return kept.log.version() >= version ? E.right(kept.log) : readKept(store, instance, kept);
+    },
+    loadWhole: (instance) => catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER)),
+    append: async (instance, expected, events, tailMax = 0) => {
+      const kept = touch(instance);
+      const { tenant, streamName } = instance;
+      kept.writing += 1;
+      const answer = await store
+        .append({ tenant, streamName, expected, events, tailMax })()
+        .finally(() => {
+          kept.writing -= 1;
+        });
+      learn(kept, instance, events, answer);
+      return answer;
+    },
   };
 };

@@ -59,7 +59,7 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
   const read =
     <A>(sagaId: string, look: (log: SagaLog<S, Ev>) => A): TaskEither<LoadError, A> =>
     async () => {
-      const loaded = await shell.loader.load(instanceOf(sagaId));
+      const loaded = await shell.loader.loadNow(instanceOf(sagaId));
       return E.isLeft(loaded) ? loaded : E.right(look(loaded.right));
     };
   return {
