@@ -1,0 +1,153 @@
+/** Reads: pages of a stream, pages of the global order, and the list of streams. */
+import * as E from 'fp-ts/lib/Either.js';
+import {
+  comparePositions,
+  defaultTenant,
+  escapeForDisplay,
+  noEvents,
+  type Position,
+  startPosition,
+  type StreamVersion,
+  versionMax,
+} from '../../core/stream.js';
+import type {
+  AllPage,
+  EventFilter,
+  HeldBack,
+  ListStreamsRequest,
+  ReadAllRequest,
+  ReadError,
+  ReadStreamRequest,
+  StreamPage,
+  StreamSummary,
+} from '../../store/event-store.js';
+import { checkCount, checkKey, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { ask, type BadRequest, type SqlContext } from './context.js';
+import { faultOf, type Row } from './executor.js';
+import { eventsOf, optionalPosition, positionTexts, summaryOf, text, versionOf } from './rows.js';
+
+const nextOf = (
+  backwards: boolean,
+  events: StreamPage['events'],
+  version: StreamVersion,
+): StreamVersion | undefined => {
+  const last = events.at(-1)?.version;
+  if (last === undefined) return undefined;
+  if (backwards) return last > 1 ? ((last - 1) as StreamVersion) : undefined;
+  return last < version ? ((last + 1) as StreamVersion) : undefined;
+};
+
+export const readStream = async (
+  context: SqlContext,
+  request: ReadStreamRequest,
+): Promise<E.Either<ReadError, StreamPage>> => {
+  const key = checkKey(request);
+  if (E.isLeft(key)) return key;
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const backwards = request.direction === 'backwards';
+  const from = checkCount('from', request.from, backwards ? versionMax : 1, 1, Number.MAX_SAFE_INTEGER);
+  if (E.isLeft(from)) return from;
+  const tenant = request.tenant ?? defaultTenant;
+  const { streamName } = request;
+  const { readStreamBackwards, readStreamForwards } = context.statements;
+  const statement = backwards ? readStreamBackwards : readStreamForwards;
+  const first = String(Math.min(from.right, versionMax));
+  const rows = await ask(context, statement, [tenant, streamName, first, String(count.right)]);
+  const [row] = rows;
+  if (row === undefined) return E.right({ events: [], version: noEvents, next: undefined });
+  const state = text(row, 'stream_state');
+  if (state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
+  if (state === 'archived' && request.includeArchived !== true)
+    return E.left({ _tag: 'StreamArchived', tenant, streamName });
+  const version = versionOf(row, 'stream_version');
+  const events = eventsOf(rows);
+  return E.right({ events, version, next: nextOf(backwards, events, version) });
+};
+
+/** Rows looked at for one page: bounds what a filter that matches little costs. */
+const examineMax = 20_000;
+
+const isStorable = (value: string): boolean => value.isWellFormed() && !value.includes('\u0000');
+
+/** A filter as the statement takes it. What can be in no name matches nothing, and need not travel. */
+const filterText = (filter: EventFilter): string => {
+  const list = (values: ReadonlyArray<string> | undefined) => values?.filter(isStorable) ?? null;
+  const tenantFits = filter.tenant === undefined || isStorable(filter.tenant);
+  return JSON.stringify({
+    tenant: tenantFits ? (filter.tenant ?? null) : null,
+    categories: list(filter.categories),
+    types: tenantFits ? list(filter.types) : [],
+    streamPrefixes: list(filter.streamPrefixes),
+    includeArchived: filter.includeArchived === true,
+  });
+};
+
+const later = (a: Position, b: Position | undefined): Position =>
+  b === undefined || comparePositions(a, b) >= 0 ? a : b;
+
+/** Who holds the order back. Where the role may not look, the answer says at least that somebody does. */
+const heldBackBy = async (context: SqlContext): Promise<HeldBack> => {
+  const unseen: HeldBack = { heldBackMs: 0, by: 'a transaction that this role may not see' };
+  try {
+    const [row] = await ask(context, context.statements.heldBackBy, []);
+    if (row === undefined) return unseen;
+    const heldBackMs = Number(row['age_ms'] ?? 0);
+    const application = escapeForDisplay(row['application_name'] ?? '');
+    const who = application === '' ? '' : ` (${application})`;
+    return {
+      heldBackMs,
+      by: `process ${text(row, 'pid')}${who}, its transaction is open for ${heldBackMs} ms`,
+    };
+  } catch (error) {
+    if (faultOf(error)._tag === 'SqlRefused') return unseen;
+    throw error;
+  }
+};
+
+const endOfPage = (after: Position, row: Row, isFull: boolean, events: AllPage['events']): Position => {
+  if (isFull) return (events.at(-1) as AllPage['events'][number]).position;
+  return later(after, optionalPosition(row, 'examined_') ?? optionalPosition(row, 'safe_'));
+};
+
+export const readAll = async (
+  context: SqlContext,
+  request: ReadAllRequest,
+): Promise<E.Either<BadRequest, AllPage>> => {
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const checked = checkPosition('after', request.after ?? startPosition);
+  if (E.isLeft(checked)) return checked;
+  const after = checked.right;
+  const limits = [String(count.right), String(Math.max(count.right, examineMax))];
+  const parameters = [...positionTexts(after), ...limits, filterText(request.filter ?? {})];
+  const rows = await ask(context, context.statements.readAll, parameters);
+  const row = rows[0] as Row;
+  const events = eventsOf(rows);
+  const last = endOfPage(after, row, events.length === count.right, events);
+  const isEnd = comparePositions(last, optionalPosition(row, 'safe_') ?? startPosition) >= 0;
+  const heldBack = isEnd && text(row, 'is_held_back') === 'true' ? await heldBackBy(context) : undefined;
+  return E.right({ events, last, isEnd, heldBack });
+};
+
+// No name holds a NUL, so what follows one in `after` decides nothing.
+const afterText = (after: string | undefined): string =>
+  ((after ?? '').split('\u0000')[0] as string).toWellFormed();
+
+export const listStreams = async (
+  context: SqlContext,
+  request: ListStreamsRequest,
+): Promise<E.Either<BadRequest, ReadonlyArray<StreamSummary>>> => {
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const { category } = request;
+  const tenant = request.tenant ?? defaultTenant;
+  if (!isStorable(tenant) || (category !== undefined && !isStorable(category))) return E.right([]);
+  const includeArchived = String(request.includeArchived === true);
+  const parameters = [tenant, afterText(request.after), String(count.right), includeArchived];
+  const rows =
+    category === undefined
+      ? await ask(context, context.statements.listStreams, parameters)
+      : await ask(context, context.statements.listCategory, [...parameters, category]);
+  return E.right(rows.map(summaryOf));
+};

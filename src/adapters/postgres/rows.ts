@@ -1,0 +1,126 @@
+/** The one place where rows and answers become values of the port: after it there are no texts of numbers. */
+import type { EventMetadata, RecordedEvent } from '../../core/event.js';
+import type { Json } from '../../core/json.js';
+import {
+  type Position,
+  positionOf,
+  positionParts,
+  type StreamName,
+  type StreamVersion,
+  type Tenant,
+} from '../../core/stream.js';
+import type { StreamState, StreamSummary } from '../../store/event-store.js';
+import type { Row } from './executor.js';
+
+export const text = (row: Row, column: string): string => {
+  const value = row[column];
+  // A statement and its reader do not fit: a bug, not an outcome.
+  if (typeof value !== 'string') throw new TypeError(`the column ${column} holds ${String(value)}, not text`);
+  return value;
+};
+
+export const versionOf = (row: Row, column = 'version'): StreamVersion =>
+  Number(text(row, column)) as StreamVersion;
+
+export const positionIn = (row: Row, prefix = ''): Position =>
+  positionOf(text(row, `${prefix}transaction_id`), text(row, `${prefix}position`));
+
+export const optionalPosition = (row: Row, prefix: string): Position | undefined =>
+  row[`${prefix}transaction_id`] === null ? undefined : positionIn(row, prefix);
+
+/** A position as parameters of a statement. */
+export const positionTexts = (position: Position): readonly [string, string] => {
+  const [commit, sequence] = positionParts(position);
+  // What is larger than the server can hold is after everything.
+  const commitMax = 2n ** 64n - 1n;
+  const sequenceMax = 2n ** 63n - 1n;
+  return [
+    String(commit > commitMax ? commitMax : commit),
+    String(sequence > sequenceMax ? sequenceMax : sequence),
+  ];
+};
+
+export const eventOf = (row: Row): RecordedEvent => ({
+  eventId: text(row, 'event_id'),
+  type: text(row, 'type'),
+  schemaVersion: Number(text(row, 'schema_version')),
+  data: JSON.parse(text(row, 'data')) as Json,
+  metadata: JSON.parse(text(row, 'metadata')) as EventMetadata,
+  tenant: text(row, 'tenant') as Tenant,
+  streamName: text(row, 'stream') as StreamName,
+  version: versionOf(row),
+  position: positionIn(row),
+  recordedAt: text(row, 'recorded_at'),
+});
+
+/** Rows of a page: an empty page is one row whose event is null. */
+export const eventsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<RecordedEvent> =>
+  rows.filter((row) => row['event_id'] !== null).map(eventOf);
+
+export const summaryOf = (row: Row): StreamSummary => ({
+  tenant: text(row, 'tenant') as Tenant,
+  streamName: text(row, 'name') as StreamName,
+  version: versionOf(row),
+  state: text(row, 'state') as StreamState,
+});
+
+/** An event inside the answer of `append_events`, see `event_as_json` in the migrations. */
+export interface JsonEvent {
+  readonly tenant: Tenant;
+  readonly stream: StreamName;
+  readonly version: StreamVersion;
+  readonly transaction_id: string;
+  readonly position: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly schema_version: number;
+  readonly data: Json;
+  readonly metadata: EventMetadata;
+  readonly recorded_at: string;
+}
+
+export const eventOfJson = (event: JsonEvent): RecordedEvent => ({
+  eventId: event.event_id,
+  type: event.type,
+  schemaVersion: event.schema_version,
+  data: event.data,
+  metadata: event.metadata,
+  tenant: event.tenant,
+  streamName: event.stream,
+  version: event.version,
+  position: positionOf(event.transaction_id, event.position),
+  recordedAt: event.recorded_at,
+});
+
+/** What `append_events` answers. */
+export interface Written {
+  readonly outcome: 'appended' | 'idempotent';
+  readonly version: StreamVersion;
+  readonly transaction_id: string;
+  readonly position: string;
+}
+export type Refusal =
+  | { readonly outcome: 'archived' | 'tombstoned' }
+  | { readonly outcome: 'version_max'; readonly version: StreamVersion }
+  | {
+      readonly outcome: 'conflict';
+      readonly version: StreamVersion;
+      readonly already_recorded: ReadonlyArray<string>;
+      readonly tail: ReadonlyArray<JsonEvent> | null;
+    };
+export type AppendAnswer =
+  | { readonly appended: ReadonlyArray<Written> }
+  | { readonly refused: number; readonly answer: Refusal };
+
+/** What `mark_stream` answers. */
+export type MarkAnswer =
+  | { readonly outcome: 'marked' | 'conflict'; readonly version: StreamVersion }
+  | { readonly outcome: 'missing' | 'tombstoned' };
+
+/** The answer of a function that gives one row of JSON; another number of rows is never taken for success. */
+export const answerOf = <T>(rows: ReadonlyArray<Row>): T => {
+  const [row] = rows;
+  if (rows.length !== 1 || row === undefined)
+    throw new TypeError(`the server answered ${rows.length} rows, not 1`);
+  return JSON.parse(text(row, 'answer')) as T;
+};

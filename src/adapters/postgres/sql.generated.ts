@@ -1,0 +1,720 @@
+/** The SQL files as text, written by scripts/embed-sql.mjs: change the files and run it, never this. */
+
+export const statementTexts = {
+  adoptEvents: `with streams as (
+  update __schema__.streams
+  set transaction_id = '0'::xid8
+  where transaction_id <> '0'::xid8
+)
+update __schema__.events
+set transaction_id = '0'::xid8
+where transaction_id <> '0'::xid8`,
+  adoptStore: `with given as (
+  select $1::text as system_identifier
+)
+update __schema__.store_info
+set store_id = gen_random_uuid(), system_identifier = given.system_identifier
+from given`,
+  appendEvents: `with given as (
+  select $1::text::jsonb as requests
+)
+select __schema__.append_events(requests)::text as answer
+from given`,
+  checkpointLoad: `with given as (
+  select $1::text as subscriber
+)
+select c.transaction_id::text as transaction_id, c.position::text as position, c.epoch
+from given
+join __schema__.checkpoints c on c.subscriber = given.subscriber`,
+  checkpointSave: `with given as (
+  select $1::text as subscriber, $2::text::xid8 as transaction_id, $3::text::bigint as position, $4::text as epoch
+),
+store as (
+  select store_id::text || '/' || system_identifier as epoch from __schema__.store_info
+),
+saved as (
+  insert into __schema__.checkpoints as c (subscriber, transaction_id, position, epoch)
+  select given.subscriber, given.transaction_id, given.position, given.epoch
+  from given
+  join store on store.epoch = given.epoch
+  on conflict (subscriber) do update
+  set transaction_id = excluded.transaction_id, position = excluded.position, epoch = excluded.epoch
+  where c.epoch <> excluded.epoch
+    or (c.transaction_id, c.position) < (excluded.transaction_id, excluded.position)
+  returning c.subscriber
+)
+select store.epoch, (select count(*) from saved)::text as saved
+from store`,
+  findBatch: `with given as (
+  select $1::text as tenant, $2::text as stream, event_id::uuid as event_id, place::integer as place
+  from jsonb_array_elements_text($3::text::jsonb) with ordinality as ids (event_id, place)
+),
+found as (
+  select e.version, e.transaction_id, e.position, given.place
+  from given
+  join __schema__.events e on e.event_id = given.event_id and e.tenant = given.tenant and e.stream = given.stream
+)
+select f.version::text as version, f.transaction_id::text as transaction_id, f.position::text as position
+from found f
+where f.place = (select count(*) from given)
+  and (select count(*) from given) = (
+    select count(*) from found other where other.version - other.place = f.version - f.place
+  )
+order by f.version
+limit 1`,
+  heldBackBy: `select a.pid::text as pid, a.application_name as application_name,
+  (extract(epoch from clock_timestamp() - a.xact_start) * 1000)::bigint::text as age_ms
+from pg_catalog.pg_stat_activity a
+where a.backend_xid is not null and a.pid <> pg_backend_pid()
+order by age(a.backend_xid) desc
+limit 1`,
+  listCategory: `with given as (
+  select $1::text as tenant, $2::text as after, $3::text::integer as max_count, $4::text::boolean as include_archived,
+    $5::text as category
+)
+select s.tenant, s.name, s.version::text as version, s.state
+from given
+join __schema__.streams s on s.tenant = given.tenant and s.name > given.after
+  and s.name >= given.category and s.name < given.category || '.'
+where s.category = given.category
+  and (s.state = 'open' or (s.state = 'archived' and given.include_archived))
+order by s.name
+limit (select max_count from given)`,
+  listStreams: `with given as (
+  select $1::text as tenant, $2::text as after, $3::text::integer as max_count, $4::text::boolean as include_archived
+)
+select s.tenant, s.name, s.version::text as version, s.state
+from given
+join __schema__.streams s on s.tenant = given.tenant and s.name > given.after
+where s.state = 'open' or (s.state = 'archived' and given.include_archived)
+order by s.name
+limit (select max_count from given)`,
+  markStream: `with given as (
+  select $1::text as tenant, $2::text as stream, $3::text as mark, $4::text as expected, $5::text::integer as version
+)
+select __schema__.mark_stream(tenant, stream, mark, expected, version)::text as answer
+from given`,
+  migrationRecord: `with given as (
+  select $1::text::integer as id, $2::text as name, $3::text as checksum
+)
+insert into __schema__.migrations (id, name, checksum)
+select id, name, checksum
+from given`,
+  migrationsApplied: `select id::text as id, name, checksum
+from __schema__.migrations
+order by id`,
+  migrationsLock: `with given as (
+  select $1::text as schema
+)
+select pg_advisory_xact_lock(hashtextextended('watersmeet migrations of ' || schema, 0))::text as locked
+from given`,
+  migrationsTable: `create table if not exists __schema__.migrations (
+  id integer not null,
+  name text not null,
+  checksum text not null,
+  applied_at timestamp with time zone not null default clock_timestamp(),
+  constraint migrations_pkey primary key (id)
+)`,
+  readAll: `with given as materialized (
+  select $1::text::xid8 as after_transaction, $2::text::bigint as after_position,
+    $3::text::integer as max_count, $4::text::integer as examine_max,
+    filter ->> 'tenant' as tenant,
+    case jsonb_typeof(filter -> 'categories')
+      when 'array' then array(select jsonb_array_elements_text(filter -> 'categories')) end as categories,
+    case jsonb_typeof(filter -> 'types')
+      when 'array' then array(select jsonb_array_elements_text(filter -> 'types')) end as types,
+    case jsonb_typeof(filter -> 'streamPrefixes')
+      when 'array' then array(select jsonb_array_elements_text(filter -> 'streamPrefixes')) end as prefixes,
+    (filter ->> 'includeArchived')::boolean as include_archived,
+    pg_snapshot_xmin(pg_current_snapshot()) as horizon
+  from (select $5::text::jsonb as filter) as parameters
+),
+safe_end as materialized (
+  select e.transaction_id, e.position
+  from __schema__.events e
+  where e.transaction_id < (select horizon from given)
+  order by e.transaction_id desc, e.position desc
+  limit 1
+),
+newest as materialized (
+  select e.transaction_id
+  from __schema__.events e
+  order by e.transaction_id desc, e.position desc
+  limit 1
+),
+page as materialized (
+  select e.*
+  from (
+    select *
+    from __schema__.events e
+    where (e.transaction_id, e.position)
+        > ((select after_transaction from given), (select after_position from given))
+      and e.transaction_id < (select horizon from given)
+    order by e.transaction_id, e.position
+    limit (select examine_max from given)
+  ) e
+  where ((select tenant from given) is null or e.tenant = (select tenant from given))
+    and ((select categories from given) is null
+      or split_part(e.stream, '-', 1) = any ((select categories from given)::text[]))
+    and ((select types from given) is null or e.type = any ((select types from given)::text[]))
+    and ((select prefixes from given) is null
+      or exists (select from unnest((select prefixes from given)) as prefix where starts_with(e.stream, prefix)))
+    and case (
+        select s.state from __schema__.streams s
+        where s.tenant = e.tenant and s.name = e.stream and s.state <> 'open'
+      )
+      when 'archived' then (select include_archived from given)
+      when 'tombstoned' then false
+      else true
+    end
+  order by e.transaction_id, e.position
+  limit (select max_count from given)
+),
+examined_end as materialized (
+  select e.transaction_id, e.position
+  from __schema__.events e
+  where (e.transaction_id, e.position)
+      > ((select after_transaction from given), (select after_position from given))
+    and e.transaction_id < (select horizon from given)
+    and (select count(*) from page) < (select max_count from given)
+  order by e.transaction_id, e.position
+  offset (select examine_max - 1 from given)
+  limit 1
+)
+select safe_end.transaction_id::text as safe_transaction_id, safe_end.position::text as safe_position,
+  examined_end.transaction_id::text as examined_transaction_id, examined_end.position::text as examined_position,
+  coalesce(newest.transaction_id >= given.horizon, false)::text as is_held_back,
+  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from given
+left join safe_end on true
+left join newest on true
+left join examined_end on true
+left join page e on true
+order by e.transaction_id, e.position`,
+  readStreamBackwards: `with given as (
+  select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
+)
+select s.version::text as stream_version, s.state as stream_state,
+  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from given
+join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
+left join lateral (
+  select *
+  from __schema__.events e
+  where e.tenant = given.tenant and e.stream = given.stream and e.version <= given.first
+  order by e.version desc
+  limit given.max_count
+) e on true
+order by e.version desc`,
+  readStreamForwards: `with given as (
+  select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
+)
+select s.version::text as stream_version, s.state as stream_state,
+  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from given
+join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
+left join lateral (
+  select *
+  from __schema__.events e
+  where e.tenant = given.tenant and e.stream = given.stream and e.version >= given.first
+  order by e.version
+  limit given.max_count
+) e on true
+order by e.version`,
+  schemaExists: `with given as (
+  select $1::text as schema
+)
+select count(*)::text as found
+from given
+join pg_catalog.pg_namespace n on n.nspname = given.schema`,
+  snapshotLoad: `with given as (
+  select $1::text as tenant, $2::text as stream
+)
+select s.version::text as version, s.codec_version, s.state::text as state
+from given
+join __schema__.snapshots s on s.tenant = given.tenant and s.stream = given.stream`,
+  snapshotSave: `with given as (
+  select $1::text as tenant, $2::text as stream, $3::text::integer as version, $4::text as codec_version,
+    $5::text::jsonb as state
+),
+saved as (
+  insert into __schema__.snapshots as s (tenant, stream, version, codec_version, state)
+  select tenant, stream, version, codec_version, state
+  from given
+  on conflict (tenant, stream) do update
+  set version = excluded.version, codec_version = excluded.codec_version, state = excluded.state
+  where s.codec_version <> excluded.codec_version or s.version <= excluded.version
+  returning s.version
+)
+select count(*)::text as saved
+from saved`,
+  storeInfo: `select store_id::text as store_id, system_identifier
+from __schema__.store_info`,
+  streamEnd: `with given as (
+  select $1::text as tenant, $2::text as stream
+)
+select coalesce(max(e.version), 0)::text as version
+from given
+left join __schema__.events e on e.tenant = given.tenant and e.stream = given.stream`,
+  systemIdentifier: `select system_identifier::text as system_identifier
+from pg_catalog.pg_control_system()`,
+} as const;
+
+export const migrationTexts = [
+  {
+    id: 1,
+    file: '0001.do.event-store.sql',
+    checksum: '1c0c71a767998856d8bf6bf5cb369ce98403a19fa4e12a939abdd49b9bab1fca',
+    sql: `-- The event store: streams, their events in one global order, subscribers' checkpoints, and the life of the store.
+-- Older code: there is none before this one.
+
+-- Names compare by bytes, so that they are listed in the order of code points on every server.
+create table streams (
+  tenant text collate "C" not null,
+  name text collate "C" not null,
+  category text collate "C" not null generated always as (split_part(name, '-', 1)) stored,
+  version integer not null,
+  state text not null default 'open',
+  -- That of the last event, see there.
+  transaction_id xid8 not null,
+  constraint streams_pkey primary key (tenant, name),
+  constraint streams_version_counts check (version >= 0),
+  constraint streams_state_known check (state in ('open', 'archived', 'tombstoned'))
+) with (fillfactor = 70);
+-- Room is left in each page, because every append updates its stream's row in place.
+
+-- Few streams are closed: readers of the global order ask for each event whether its stream is one of them.
+create index streams_closed on streams (tenant, name) where state <> 'open';
+
+-- No foreign key to streams: the function below keeps them together under the stream's row lock, and the key would cost
+-- a lookup for each event.
+create table events (
+  position bigint not null generated always as identity,
+  -- A sequence is handed out before commit, so that a reader who goes by it alone skips events that commit late.
+  -- Readers go by transaction first, and only as far as no older transaction is still open.
+  -- A writer may get its transaction id, wait for the stream's row lock, and be overtaken by one with a higher id. So
+  -- that the global order keeps the order of each stream, it then takes the id of the event before. That is safe, for
+  -- it is the higher one: no reader has come as far while the writer's own transaction is open.
+  transaction_id xid8 not null,
+  tenant text collate "C" not null,
+  stream text collate "C" not null,
+  version integer not null,
+  -- Not unique: a writer that names the current version may write a known id as a new event.
+  event_id uuid not null,
+  type text collate "C" not null,
+  schema_version smallint not null,
+  data jsonb not null,
+  metadata jsonb not null,
+  recorded_at timestamp(3) with time zone not null default clock_timestamp(),
+  -- What correctness rests on: two events cannot stand at one place, whatever the writers do.
+  constraint events_pkey primary key (tenant, stream, version),
+  constraint events_version_counts check (version >= 1)
+);
+create index events_order on events (transaction_id, position);
+create index events_event_id on events (event_id);
+
+create table checkpoints (
+  subscriber text collate "C" not null,
+  transaction_id xid8 not null,
+  position bigint not null,
+  epoch text not null,
+  constraint checkpoints_pkey primary key (subscriber)
+);
+
+-- One row. Transaction ids mean something only in the cluster that gave them: restored into a younger one they would
+-- hide every event. The identifier of the cluster tells, and a new store_id ends the life of old checkpoints.
+create table store_info (
+  only_row boolean not null default true,
+  store_id uuid not null,
+  system_identifier text not null,
+  constraint store_info_pkey primary key (only_row),
+  constraint store_info_only_row check (only_row)
+);
+do $$
+declare
+  identifier text := 'unknown';
+begin
+  begin
+    select system_identifier::text into identifier from pg_control_system();
+  exception when insufficient_privilege then
+    -- Some hosts forbid to ask. Then a restore is not noticed by itself.
+    identifier := 'unknown';
+  end;
+  insert into store_info (store_id, system_identifier) values (gen_random_uuid(), identifier);
+end
+$$;
+
+-- An event as jsonb, in the words that the adapter decodes; what 53 bits might not hold is text.
+create function event_as_json(event events) returns jsonb
+language sql stable as $$
+  select jsonb_build_object(
+    'tenant', event.tenant,
+    'stream', event.stream,
+    'version', event.version,
+    'transaction_id', event.transaction_id::text,
+    'position', event.position::text,
+    'event_id', event.event_id,
+    'type', event.type,
+    'schema_version', event.schema_version,
+    'data', event.data,
+    'metadata', event.metadata,
+    'recorded_at', to_char(event.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  )
+$$;
+
+-- What a request finds where it cannot simply be written: null where it may be written after all, else the answer:
+--   {"outcome": "idempotent", "version", "transaction_id", "position"}
+--   {"outcome": "archived" | "tombstoned"}
+--   {"outcome": "conflict", "version", "already_recorded": [ids], "tail": [events] or null}
+-- The caller holds the stream's row lock. \`stands_at\` is 0 where there is no such stream. Volatile, so that its statements
+-- see what was committed up to then, and not only what the caller's statement saw.
+create function judge_append(request jsonb, stands_at integer, state text) returns jsonb
+language plpgsql volatile as $$
+declare
+  owner constant text := request ->> 'tenant';
+  stream_name constant text := request ->> 'stream';
+  expected constant text := request ->> 'expected';
+  expected_version constant integer := (request ->> 'version')::integer;
+  batch constant jsonb := request -> 'events';
+  batch_count constant integer := jsonb_array_length(batch);
+  tail_max constant integer := (request ->> 'tailMax')::integer;
+  met constant boolean := case expected
+    when 'any' then true
+    when 'streamExists' then stands_at > 0
+    else stands_at = expected_version
+  end;
+  before_batch integer;
+  recorded events;
+  already jsonb := '[]';
+  tail jsonb;
+begin
+  if state <> 'open' then
+    return jsonb_build_object('outcome', state);
+  end if;
+
+  if stands_at > 0 and batch_count > 0 and not (met and expected = 'exactly') then
+    -- The version after which the batch would stand if it had been written before.
+    if expected = 'exactly' then
+      before_batch := expected_version;
+    else
+      select min(e.version) - 1 into before_batch from events e
+      where e.event_id = (batch -> 0 ->> 'eventId')::uuid and e.tenant = owner and e.stream = stream_name;
+    end if;
+    if before_batch is not null and before_batch <= stands_at - batch_count and batch_count = (
+      select count(*)
+      from jsonb_array_elements(batch) with ordinality as given (event, place)
+      join events e on e.tenant = owner and e.stream = stream_name
+        and e.version = before_batch + given.place::integer
+        and e.event_id = (given.event ->> 'eventId')::uuid
+    ) then
+      select * into strict recorded from events e
+      where e.tenant = owner and e.stream = stream_name and e.version = before_batch + batch_count;
+      return jsonb_build_object(
+        'outcome', 'idempotent',
+        'version', recorded.version,
+        'transaction_id', recorded.transaction_id::text,
+        'position', recorded.position::text
+      );
+    end if;
+
+    select coalesce(jsonb_agg(distinct e.event_id), '[]') into already
+    from jsonb_array_elements(batch) as given (event)
+    join events e on e.event_id = (given.event ->> 'eventId')::uuid
+    where e.tenant = owner and e.stream = stream_name;
+  end if;
+
+  if met and already = '[]' then
+    return null;
+  end if;
+
+  if tail_max > 0 then
+    select coalesce(jsonb_agg(event_as_json(e) order by e.version), '[]') into tail
+    from (
+      select * from events e
+      where e.tenant = owner and e.stream = stream_name
+        and e.version > case expected when 'exactly' then expected_version else 0 end
+      order by e.version
+      limit tail_max
+    ) e;
+  end if;
+  return jsonb_build_object(
+    'outcome', 'conflict', 'version', stands_at, 'already_recorded', already, 'tail', tail
+  );
+end
+$$;
+
+-- The append that nearly all are: one stream, which is as expected. Two statements: the first takes the stream's row lock and
+-- moves its version if the expectation is met, the second writes the events. Null where there is anything to judge: then
+-- nothing was written, and append_many does the same with all its answers.
+create function append_one(request jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  owner constant text := request ->> 'tenant';
+  stream_name constant text := request ->> 'stream';
+  expected constant text := request ->> 'expected';
+  expected_version constant integer := (request ->> 'version')::integer;
+  batch constant jsonb := request -> 'events';
+  events_count constant integer := jsonb_array_length(batch);
+  before_batch integer := expected_version;
+  own_transaction xid8;
+  written_count integer;
+  last_position bigint;
+begin
+  if events_count = 0 or expected = 'streamExists' or expected_version > 2147483647 - events_count then
+    return null;
+  end if;
+
+  if expected = 'any' then
+    -- The lock first: an id that is not there now is not there until this transaction ends.
+    select version into before_batch from streams s
+    where s.tenant = owner and s.name = stream_name and s.state = 'open' for update;
+    if not found or before_batch > 2147483647 - events_count or exists (
+      select from jsonb_array_elements(batch) as given (event)
+      join events e on e.event_id = (given.event ->> 'eventId')::uuid
+      where e.tenant = owner and e.stream = stream_name
+    ) then
+      return null;
+    end if;
+  end if;
+
+  if before_batch = 0 then
+    insert into streams (tenant, name, version, transaction_id)
+    values (owner, stream_name, events_count, pg_current_xact_id())
+    on conflict do nothing
+    returning transaction_id into own_transaction;
+  else
+    update streams s
+    set version = before_batch + events_count, transaction_id = greatest(pg_current_xact_id(), s.transaction_id)
+    where s.tenant = owner and s.name = stream_name and s.version = before_batch and s.state = 'open'
+    returning s.transaction_id into own_transaction;
+  end if;
+  if own_transaction is null then
+    return null;
+  end if;
+
+  with written as (
+    insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+    select own_transaction, owner, stream_name, before_batch + place::integer,
+      (value ->> 'eventId')::uuid, value ->> 'type', (value ->> 'schemaVersion')::smallint,
+      value -> 'data', value -> 'metadata'
+    from jsonb_array_elements(batch) with ordinality as given (value, place)
+    order by place
+    returning position
+  )
+  select count(*), max(position) into written_count, last_position from written;
+  if written_count <> events_count then
+    raise exception '% of % events were written', written_count, events_count using errcode = 'data_corrupted';
+  end if;
+  return jsonb_build_object('appended', jsonb_build_array(jsonb_build_object(
+    'outcome', 'appended',
+    'version', before_batch + events_count,
+    'transaction_id', own_transaction::text,
+    'position', last_position::text
+  )));
+end
+$$;
+
+-- Appends all requests or none, and answers one outcome for each, or the first refusal in the order of the requests:
+--   {"refused": <index from 0>, "answer": <see judge_append, or {"outcome": "version_max", "version"}>}
+--   {"appended": [{"outcome": "appended" | "idempotent", "version", "transaction_id", "position"}]}
+-- A request: {"tenant", "stream", "expected": "any" | "streamExists" | "exactly", "version" (0 is no stream), "tailMax",
+-- "events": [{"eventId", "type", "schemaVersion", "data", "metadata"}]}.
+--
+-- The row lock comes first, and each statement of a volatile function has a snapshot of its own: so what is read after
+-- the lock is what the last writer left, and the version that won is known without a second round trip.
+create function append_many(requests jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  requests_count constant integer := jsonb_array_length(requests);
+  request record;
+  stands_at integer[] := array_fill(0, array[requests_count]);
+  state_of text[] := array_fill('open'::text, array[requests_count]);
+  last_transaction xid8[] := array_fill('0'::xid8, array[requests_count]);
+  is_new boolean[] := array_fill(false, array[requests_count]);
+  answers jsonb[] := array_fill(null::jsonb, array[requests_count]);
+  locked streams;
+  answer jsonb;
+  refused integer;
+  written_count integer;
+  last_position bigint;
+  own_transaction xid8;
+begin
+  -- 1. Lock the streams, always in the order of their keys, so that two writers never wait for each other.
+  for request in
+    select place::integer as place, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
+      value ->> 'expected' as expected, (value ->> 'version')::integer as version,
+      jsonb_array_length(value -> 'events') as events_count
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by (value ->> 'tenant') collate "C", (value ->> 'stream') collate "C"
+  loop
+    for attempt in 1..100 loop
+      select * into locked from streams s where s.tenant = request.tenant and s.name = request.stream for update;
+      if found then
+        stands_at[request.place] := locked.version;
+        state_of[request.place] := locked.state;
+        last_transaction[request.place] := locked.transaction_id;
+        exit;
+      end if;
+      -- Nothing to lock: the refusal is certain, or it is only a question.
+      exit when request.expected = 'streamExists' or (request.expected = 'exactly' and request.version > 0)
+        or (requests_count = 1 and request.events_count = 0);
+      -- A stream that begins now takes every event that it is given, so that its version is known already. Where
+      -- another transaction begins the same stream, this waits for its end, and then looks again.
+      insert into streams (tenant, name, version, transaction_id)
+      values (request.tenant, request.stream, request.events_count, pg_current_xact_id())
+      on conflict do nothing;
+      if found then
+        is_new[request.place] := true;
+        exit;
+      end if;
+      if attempt = 100 then
+        raise exception 'a stream was begun and taken back 100 times' using errcode = 'serialization_failure';
+      end if;
+    end loop;
+  end loop;
+
+  -- 2. Judge all of them before anything is written.
+  for request in
+    select place::integer as place, value, value ->> 'expected' as expected, (value ->> 'version')::integer as version,
+      jsonb_array_length(value -> 'events') as events_count
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by place
+  loop
+    continue when is_new[request.place];
+    if state_of[request.place] = 'open' and request.expected = 'exactly'
+      and stands_at[request.place] = request.version
+    then
+      answer := null;
+    else
+      answer := judge_append(request.value, stands_at[request.place], state_of[request.place]);
+    end if;
+    if answer is null and request.events_count > 2147483647 - stands_at[request.place] then
+      answer := jsonb_build_object('outcome', 'version_max', 'version', stands_at[request.place]);
+    end if;
+    answers[request.place] := answer;
+    if answer ->> 'outcome' <> 'idempotent' then
+      refused := request.place;
+      exit;
+    end if;
+  end loop;
+
+  -- 3. Write, in the order of the requests.
+  for request in
+    select place::integer as place, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
+      value -> 'events' as batch, jsonb_array_length(value -> 'events') as events_count
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by place
+  loop
+    if is_new[request.place] and (refused is not null or request.events_count = 0) then
+      -- It was made for the lock only; nobody has seen it.
+      delete from streams s where s.tenant = request.tenant and s.name = request.stream;
+    end if;
+    continue when refused is not null or answers[request.place] is not null;
+    if request.events_count = 0 then
+      answers[request.place] := jsonb_build_object(
+        'outcome', 'appended', 'version', stands_at[request.place], 'transaction_id', '0', 'position', '0');
+      continue;
+    end if;
+    own_transaction := greatest(pg_current_xact_id(), last_transaction[request.place]);
+    with written as (
+      insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+      select own_transaction, request.tenant, request.stream, stands_at[request.place] + place::integer,
+        (value ->> 'eventId')::uuid, value ->> 'type', (value ->> 'schemaVersion')::smallint,
+        value -> 'data', value -> 'metadata'
+      from jsonb_array_elements(request.batch) with ordinality as given (value, place)
+      order by place
+      returning position
+    )
+    select count(*), max(position) into written_count, last_position from written;
+    if written_count <> request.events_count then
+      raise exception '% of % events were written', written_count, request.events_count using errcode = 'data_corrupted';
+    end if;
+    if not is_new[request.place] then
+      update streams s
+      set version = stands_at[request.place] + request.events_count, transaction_id = own_transaction
+      where s.tenant = request.tenant and s.name = request.stream;
+    end if;
+    answers[request.place] := jsonb_build_object(
+      'outcome', 'appended',
+      'version', stands_at[request.place] + request.events_count,
+      'transaction_id', own_transaction::text,
+      'position', last_position::text
+    );
+  end loop;
+
+  if refused is not null then
+    return jsonb_build_object('refused', refused - 1, 'answer', answers[refused]);
+  end if;
+  return jsonb_build_object('appended', to_jsonb(answers));
+end
+$$;
+
+-- What the adapter calls; see append_many for the words.
+create function append_events(requests jsonb) returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  answer jsonb;
+begin
+  if jsonb_array_length(requests) = 1 then
+    answer := append_one(requests -> 0);
+    if answer is not null then
+      return answer;
+    end if;
+  end if;
+  return append_many(requests);
+end
+$$;
+
+-- Archives, reopens or tombstones a stream:
+--   {"outcome": "marked", "version"} | {"outcome": "missing" | "tombstoned"} | {"outcome": "conflict", "version"}
+create function mark_stream(owner text, stream_name text, mark text, expected text, expected_version integer)
+returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  locked streams;
+begin
+  select * into locked from streams s where s.tenant = owner and s.name = stream_name for update;
+  if not found then
+    return '{"outcome": "missing"}';
+  end if;
+  if locked.state = 'tombstoned' then
+    return '{"outcome": "tombstoned"}';
+  end if;
+  -- A stream that has a row has events, so \`any\` and \`streamExists\` are met.
+  if expected = 'exactly' and locked.version <> expected_version then
+    return jsonb_build_object('outcome', 'conflict', 'version', locked.version);
+  end if;
+  update streams s set state = mark where s.tenant = owner and s.name = stream_name and s.state <> mark;
+  return jsonb_build_object('outcome', 'marked', 'version', locked.version);
+end
+$$;
+`,
+  },
+  {
+    id: 2,
+    file: '0002.do.snapshots.sql',
+    checksum: '134c0c0f72bc2bee6b07dce517ef40e89e27c84f2f976ea4300849ead646dc28',
+    sql: `-- Snapshots: a folded state beside its stream, a shortcut that can be thrown away at any time.
+-- Older code survives it: it does not know the table.
+
+create table snapshots (
+  tenant text collate "C" not null,
+  stream text collate "C" not null,
+  version integer not null,
+  codec_version text collate "C" not null,
+  state jsonb not null,
+  constraint snapshots_pkey primary key (tenant, stream),
+  constraint snapshots_version_counts check (version >= 0)
+);
+`,
+  },
+] as const;

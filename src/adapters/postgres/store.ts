@@ -1,0 +1,75 @@
+/** The event store in SQL, over any executor: PostgreSQL by `pg`, or PGlite. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { AppendError, AppendResult, Capabilities, EventStore } from '../../store/event-store.js';
+import { checkAppend, checkAppendMany } from '../../store/limits.js';
+import type { Snapshots } from '../../store/snapshots.js';
+import { pollingSubscription } from '../../store/subscription.js';
+import { makeWake } from '../../store/wake.js';
+import { appendAll } from './append.js';
+import { lifted, type SqlContext } from './context.js';
+import { loadCheckpoint, loadSnapshot, markStream, saveCheckpoint, saveSnapshot } from './keeping.js';
+import { epochOf } from './life.js';
+import { listStreams, readAll, readStream } from './reading.js';
+
+/** An event store that keeps snapshots beside its streams. */
+export interface SqlStore extends EventStore {
+  readonly snapshots: Snapshots;
+}
+
+export interface SqlStoreParts extends SqlContext {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+}
+
+export const sqlStore = (parts: SqlStoreParts): SqlStore => {
+  const { executor, statements, limits } = parts;
+  const wake = makeWake();
+  let closed = false;
+
+  const notified = <L, A>(outcome: E.Either<L, A>): E.Either<L, A> => {
+    if (E.isRight(outcome)) wake.notify();
+    return outcome;
+  };
+
+  const store: SqlStore = {
+    name: parts.name,
+    capabilities: parts.capabilities,
+    limits,
+    append: (request) =>
+      lifted<AppendError, AppendResult>(async () => {
+        const checked = checkAppend(request, limits);
+        if (E.isLeft(checked)) return checked;
+        const outcome = await appendAll(parts, [checked.right]);
+        return notified(E.isLeft(outcome) ? outcome : E.right(outcome.right[0] as AppendResult));
+      }),
+    appendMany: (requests) =>
+      lifted<AppendError, ReadonlyArray<AppendResult>>(async () => {
+        const checked = checkAppendMany(requests, limits);
+        if (E.isLeft(checked)) return checked;
+        return checked.right.length === 0 ? E.right([]) : notified(await appendAll(parts, checked.right));
+      }),
+    readStream: (request) => lifted(() => readStream(parts, request)),
+    readAll: (request) => lifted(() => readAll(parts, request)),
+    subscribe: (request) => {
+      const { epoch } = store;
+      return pollingSubscription({ readAll: store.readAll, epoch, wake, isClosed: () => closed }, request);
+    },
+    listStreams: (request) => lifted(() => listStreams(parts, request)),
+    markStream: (request) => lifted(() => markStream(parts, request)),
+    epoch: () => lifted(() => epochOf(executor.query, statements)),
+    checkpoints: {
+      load: (subscriber) => lifted(() => loadCheckpoint(parts, subscriber)),
+      save: (subscriber, checkpoint) => lifted(() => saveCheckpoint(parts, subscriber, checkpoint)),
+    },
+    snapshots: {
+      load: (key) => lifted(() => loadSnapshot(parts, key)),
+      save: (key, snapshot) => lifted(() => saveSnapshot(parts, key, snapshot)),
+    },
+    close: async () => {
+      closed = true;
+      wake.notify();
+      await executor.close();
+    },
+  };
+  return store;
+};

@@ -1,0 +1,16 @@
+/** Types of the starter of a real PostgreSQL, see embedded-postgres.mjs. */
+export interface StartedPostgres {
+  /** The server's first database, as a superuser. */
+  readonly url: string;
+  /** Stops the server and removes its data. */
+  readonly stop: () => Promise<void>;
+  /** The server's own file with its process id; absent where the server was given. */
+  readonly pidFile?: string;
+}
+export const whyNoPostgres: () => string | undefined;
+export const startPostgres: (settings?: Readonly<Record<string, string | number>>) => Promise<StartedPostgres>;
+export const runOn: (url: string, ...statements: string[]) => Promise<void>;
+export const withDatabase: (url: string, database: string) => string;
+export const createDatabase: (url: string, template?: string) => Promise<string>;
+export const databaseOf: (url: string) => string;
+export const dropDatabase: (url: string, databaseUrl: string) => Promise<void>;
