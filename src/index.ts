@@ -128,3 +128,7 @@ export type {
 export type { ConcurrencyConflict } from './runtime/concurrency-conflict.js';
 export { handleCommand } from './runtime/handle-command.js';
 export { loadAggregate } from './runtime/load-aggregate.js';
+export { describeConflict } from './core/describe-conflict.js';
+export { drawSaga } from './core/draw.js';
+export { explainConflicts } from './core/explain.js';
+export type { ConflictExplanation } from './core/explanation.js';

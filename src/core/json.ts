@@ -76,8 +76,29 @@ const keyProblem = (key: string): string | undefined => {
 const pathOf = (path: ReadonlyArray<string | number>): string =>
   `$${path.map((part) => (typeof part === 'number' ? `[${part}]` : /^[\w$]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`)).join('')}`;
 
+/** The common case, decided without a path or a set to remember: false means only that a closer look is needed. */
+const isClean = (value: unknown, depth: number): boolean => {
+  if (value === null) return true;
+  if (typeof value !== 'object') return scalarProblem(value) === undefined;
+  // A cycle ends here too.
+  if (depth >= jsonDepthMax || hasToJson(value)) return false;
+  if (Array.isArray(value)) {
+    if (Object.keys(value).length !== value.length) return false;
+    for (const item of value as ReadonlyArray<unknown>) if (!isClean(item, depth + 1)) return false;
+    return true;
+  }
+  if (!isPlain(value) || Object.getOwnPropertySymbols(value).length > 0) return false;
+  for (const key of Object.keys(value))
+    if (keyProblem(key) !== undefined || !isClean((value as Record<string, unknown>)[key], depth + 1))
+      return false;
+  return true;
+};
+
 /** Finds the first part of `value` that JSON would not keep as it is; `undefined` where all of it can be stored. */
-export const findJsonProblem = (value: unknown): JsonProblem | undefined => {
+export const findJsonProblem = (value: unknown): JsonProblem | undefined =>
+  isClean(value, 0) ? undefined : lookForProblem(value);
+
+const lookForProblem = (value: unknown): JsonProblem | undefined => {
   const path: Array<string | number> = [];
   const open = new Set<object>();
   const found = (what: string): JsonProblem => ({
