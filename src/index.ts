@@ -53,16 +53,8 @@ export {
   type Saga,
   type StateOfSaga,
 } from './core/saga.js';
-export {
-  foldSaga,
-  owed,
-  type Owed,
-  type OwedCompensation,
-  type PendingBranch,
-  type SagaLog,
-  type SagaUnreadable,
-  type SagaView,
-} from './core/saga-log.js';
+export { foldSaga, owed, type SagaLog } from './core/saga-log.js';
+export type { Owed, OwedCompensation, PendingBranch, SagaUnreadable, SagaView } from './core/saga-view.js';
 export {
   any,
   categoryOf,

@@ -13,7 +13,7 @@ import { derivedId } from './ids.js';
 import { hashOf, type Json } from './json.js';
 import type { AnyEvent } from './merge.js';
 import { type Reaction, recordTypes, type Saga } from './saga.js';
-import type { SagaView } from './saga-log.js';
+import type { SagaView } from './saga-view.js';
 import { headerOf, type MergeSagaStateRecord, type OutgoingRecord, withHeader } from './saga-records.js';
 import type { StreamName, Tenant } from './stream.js';
 

@@ -1,35 +1,23 @@
 /** The merge of a saga's pending branches as one append: pure, cheap, and thrown away when somebody else was first. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { ReadonlyNonEmptyArray } from 'fp-ts/lib/ReadonlyNonEmptyArray.js';
-import { codecOf, decodeTagged, encodeTagged, type EncodeFailed, encodeWith } from './codec.js';
+import { codecOf, encodeTagged, encodeWith } from './codec.js';
+import { type BuiltConflict, buildConflict, type Refusal, refuse, unusable } from './conflict.js';
 import type { EventData } from './event.js';
 import { derivedId } from './ids.js';
-import { deepFreeze, hashOf, type Json, strictJson } from './json.js';
+import { deepFreeze, hashOf, type Json } from './json.js';
+import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from './merge.js';
+import { decideFates, planCompensations, sortEvents } from './merge-fates.js';
 import {
-  type AnyEvent,
-  type Conflict,
-  type ConflictBranch,
-  type Fate,
-  type MergeAnswer,
-  mergeRefused,
-  type MergeRefused,
-  type OutgoingMessage,
-  type ReleasedMessage,
-} from './merge.js';
-import { completedRecord, encodeMessages, type Instance, stateHash, thrownMessage } from './reacting.js';
+  cancelRepeatedKeys,
+  completedRecord,
+  encodeMessages,
+  type Instance,
+  thrownMessage,
+} from './reacting.js';
 import { type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
-import type { PendingBranch, SagaLog } from './saga-log.js';
-import {
-  type MessageFate,
-  type OutgoingRecord,
-  type PlannedCompensation,
-  type SagaMergedRecord,
-  type SagaMergeRefusedRecord,
-  withHeader,
-} from './saga-records.js';
+import type { SagaLog } from './saga-log.js';
+import { type SagaMergedRecord, type SagaMergeRefusedRecord, withHeader } from './saga-records.js';
 import type { StreamVersion } from './stream.js';
-
-type RefusalCause = SagaMergeRefusedRecord['cause'];
 
 interface Computed {
   /** The version it was computed on. The log may move on before the append: the append must be at exactly this one. */
@@ -44,88 +32,6 @@ export type Resolution =
   | (Computed & { readonly _tag: 'Refused'; readonly reason: string; readonly paths: ReadonlyArray<string> })
   /** The state at this base is no longer remembered: fold the stream anew, keeping all states. */
   | { readonly _tag: 'BaseForgotten'; readonly base: number };
-
-interface Refusal {
-  readonly cause: RefusalCause;
-  readonly refused: MergeRefused;
-}
-
-const refuse = (
-  cause: RefusalCause,
-  reason: string,
-  paths: ReadonlyArray<string> = [],
-): E.Either<Refusal, never> => E.left({ cause, refused: mergeRefused(reason, paths) });
-
-const unusable = (problem: EncodeFailed): Refusal => ({
-  cause: 'unusable',
-  refused: mergeRefused(problem.message),
-});
-
-interface Built<S, Ev extends AnyEvent> {
-  readonly pending: ReadonlyArray<PendingBranch>;
-  readonly conflict: Conflict<S, Ev>;
-  /** Which branch event each event object of the conflict is. */
-  readonly origin: ReadonlyMap<Ev, { readonly branch: PendingBranch; readonly index: number }>;
-}
-
-const buildBranch = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  log: SagaLog<S, Ev>,
-  pending: PendingBranch,
-  origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }>,
-): E.Either<Refusal, ConflictBranch<S, Ev>> => {
-  const base = (log.stateAt(pending.base) as { readonly state: S }).state;
-  const hash = stateHash(saga, base);
-  if (E.isLeft(hash)) return E.left(unusable(hash.left));
-  if (hash.right !== pending.baseHash)
-    return refuse(
-      'baseChanged',
-      `the state at version ${pending.base} is not what branch ${pending.branchId} began from: a codec or evolve has changed since`,
-    );
-  const events: Ev[] = [];
-  let state = base;
-  for (const [index, encoded] of pending.events.entries()) {
-    const decoded = decodeTagged(saga.events, encoded);
-    if (E.isLeft(decoded)) return refuse('unusable', decoded.left.message);
-    const event = decoded.right as Ev;
-    origin.set(event, { branch: pending, index });
-    events.push(event);
-    state = saga.evolve(state, event);
-  }
-  const { messageId, type, data } = pending.cause;
-  return E.right({
-    id: pending.branchId,
-    baseVersion: pending.base as ConflictBranch<S, Ev>['baseVersion'],
-    base,
-    state,
-    events,
-    messages: pending.messages,
-    cause: { messageId, type, data },
-    completes: pending.completes,
-    trunkEvents: log.trunkSince(pending.base),
-  });
-};
-
-const build = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  log: SagaLog<S, Ev>,
-): E.Either<Refusal, Built<S, Ev>> => {
-  const view = log.view();
-  const origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }> = new Map();
-  const branches: Array<ConflictBranch<S, Ev>> = [];
-  for (const pending of view.pending) {
-    const branch = buildBranch(saga, log, pending, origin);
-    if (E.isLeft(branch)) return branch;
-    branches.push(branch.right);
-  }
-  const conflict: Conflict<S, Ev> = deepFreeze({
-    current: view.state,
-    branches: branches as unknown as ReadonlyNonEmptyArray<ConflictBranch<S, Ev>>,
-    completed: view.completed,
-    released: log.released(),
-  });
-  return E.right({ pending: view.pending, conflict, origin });
-};
 
 interface Answered<S, Ev extends AnyEvent> {
   readonly answer: MergeAnswer<S, Ev>;
@@ -173,145 +79,12 @@ const askTwice = <S, Ev extends AnyEvent>(
       );
 };
 
-interface Fates {
-  readonly fates: ReadonlyArray<MessageFate>;
-  readonly released: ReadonlyArray<OutgoingMessage>;
-}
-
-const replacement = (
-  saga: Saga,
-  held: OutgoingMessage,
-  fate: Exclude<Fate, string>,
-): E.Either<Refusal, OutgoingRecord> => {
-  const encoded = encodeMessages(saga, [held.id, 'replacement'], [fate.replaceWith]);
-  return E.isLeft(encoded) ? E.left(unusable(encoded.left)) : E.right(encoded.right[0] as OutgoingRecord);
-};
-
-/** Decides for each held message: the merger's word first, then the rule of the key. */
-const decideFates = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  log: SagaLog<S, Ev>,
-  conflict: Conflict<S, Ev>,
-  answer: MergeAnswer<S, Ev>,
-): E.Either<Refusal, Fates> => {
-  const fates: MessageFate[] = [];
-  const released: OutgoingMessage[] = [];
-  const isTurnedAway = conflict.completed && answer.late === 'reject';
-  const isKeyUsed = (key: string | undefined): boolean =>
-    key !== undefined &&
-    ((answer.late !== 'reopen' && log.isSent(key)) || released.some((message) => message.key === key));
-  for (const branch of conflict.branches)
-    for (const held of branch.messages) {
-      const at = { id: held.id, branchId: branch.id };
-      const wanted = isTurnedAway ? 'cancel' : answer.messages?.(held, branch);
-      const by = wanted === undefined ? 'rule' : 'merger';
-      if (typeof wanted === 'object') {
-        const other = replacement(saga, held, wanted);
-        if (E.isLeft(other)) return other;
-        if (isKeyUsed(other.right.key))
-          fates.push({ ...at, fate: 'cancel', by: `its key ${String(other.right.key)} has left already` });
-        else {
-          fates.push({ ...at, fate: 'replace', by, replacement: other.right });
-          released.push(other.right);
-        }
-      } else if (wanted === 'cancel') fates.push({ ...at, fate: 'cancel', by });
-      else if (isKeyUsed(held.key))
-        fates.push({ ...at, fate: 'cancel', by: `its key ${String(held.key)} has left already` });
-      else {
-        fates.push({ ...at, fate: 'release', by });
-        released.push(held);
-      }
-    }
-  return E.right({ fates, released });
-};
-
-/** In reverse order of release, and only for messages that have left; requests that name no message come first, last asked first. */
-const planCompensations = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  info: MergedInfo<S, Ev>,
-): E.Either<Refusal, ReadonlyArray<PlannedCompensation>> => {
-  const requests = saga.compensate?.(info) ?? [];
-  const order = new Map(info.released.map(({ id }, index) => [id, index]));
-  const placed = requests
-    .map((request, index) => ({
-      request,
-      index,
-      place: request.of === undefined ? Infinity : (order.get(request.of) ?? -1),
-    }))
-    .filter(({ place }) => place >= 0)
-    .sort((a, b) => (b.place === a.place ? b.index - a.index : b.place - a.place));
-  const planned: PlannedCompensation[] = [];
-  for (const [n, { request }] of placed.entries()) {
-    if (!Object.hasOwn(saga.hooks, request.hook))
-      return refuse('unusable', `compensate asks for the hook ${request.hook}, which the saga does not have`);
-    const data = strictJson(request.data);
-    if (E.isLeft(data))
-      return refuse(
-        'unusable',
-        `data of the compensation ${request.hook}: ${data.left.path}: found ${data.left.found}`,
-      );
-    const id = `comp:${info.mergeId}:${request.hook}:${n}`;
-    planned.push({
-      id,
-      hook: request.hook,
-      data: data.right,
-      ...(request.of !== undefined && { of: request.of }),
-    });
-  }
-  return E.right(planned);
-};
-
 interface Finished {
   readonly record: SagaMergedRecord;
   readonly accepted: ReadonlyArray<EventData>;
   readonly after: ReadonlyArray<EventData>;
   readonly completes: boolean;
 }
-
-/** Sorts the events that stand: those of branches by identity, the rest is new. */
-const sortEvents = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  built: Built<S, Ev>,
-  answer: MergeAnswer<S, Ev>,
-  mergeId: string,
-  epoch: number,
-) => {
-  const all = built.conflict.branches.flatMap((branch) => branch.events);
-  const isTurnedAway = built.conflict.completed && answer.late === 'reject';
-  const standing = isTurnedAway ? [] : (answer.events ?? all);
-  const accepted: string[] = [];
-  const events: EventData[] = [];
-  let added = 0;
-  for (const event of standing) {
-    const from = built.origin.get(event);
-    const encoded =
-      from === undefined
-        ? encodeTagged(saga.events, event)
-        : E.right(from.branch.events[from.index] as { type: string; schemaVersion: number; data: Json });
-    if (E.isLeft(encoded)) return E.left(unusable(encoded.left));
-    const eventId =
-      from === undefined
-        ? derivedId(mergeId, 'added', added)
-        : derivedId(from.branch.branchId, 'event', from.index);
-    const header = {
-      epoch,
-      mergeId,
-      ...(from && { branchId: from.branch.branchId, message: from.branch.cause.type }),
-    };
-    const metadata = withHeader(
-      { causationId: from === undefined ? mergeId : from.branch.cause.messageId },
-      header,
-    );
-    if (from === undefined) added += 1;
-    else accepted.push(`${from.branch.branchId}/${from.index}`);
-    events.push({ ...encoded.right, eventId, metadata });
-  }
-  const standingIds = new Set(accepted);
-  const rejected = built.pending
-    .flatMap(({ branchId, events: own }) => own.map((_, index) => `${branchId}/${index}`))
-    .filter((id) => !standingIds.has(id));
-  return E.right({ events, accepted, rejected, added });
-};
 
 const defaultOnMerged = <S, Ev extends AnyEvent>(info: MergedInfo<S, Ev>): Reaction<Ev, AnyEvent> => ({
   complete: info.conflict.branches.some((branch) => branch.completes),
@@ -321,7 +94,7 @@ const finish = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
-  built: Built<S, Ev>,
+  built: BuiltConflict<S, Ev>,
   { answer, state }: Answered<S, Ev>,
 ): E.Either<Refusal, Finished> => {
   const { conflict, pending } = built;
@@ -368,7 +141,7 @@ const finish = <S, Ev extends AnyEvent>(
       rejected: standing.right.rejected,
       added: standing.right.added,
       messages: fates.right.fates,
-      sends: cancelUsedKeys(sends.right, keys),
+      sends: cancelRepeatedKeys(sends.right, (key) => keys.has(key)),
       compensations: compensations.right,
       late,
       mergerVersion: saga.mergerVersion,
@@ -378,20 +151,6 @@ const finish = <S, Ev extends AnyEvent>(
     accepted: standing.right.events,
     after: after.right,
     completes: reaction.complete === true && !info.completed,
-  });
-};
-
-const cancelUsedKeys = (
-  messages: ReadonlyArray<OutgoingRecord>,
-  used: ReadonlySet<string | undefined>,
-): ReadonlyArray<OutgoingRecord> => {
-  const taken = new Set(used);
-  return messages.map((message) => {
-    const { key } = message;
-    if (key !== undefined && taken.has(key))
-      return { ...message, cancelled: `a message with the key ${key} has left already` };
-    taken.add(key);
-    return message;
   });
 };
 
@@ -458,16 +217,16 @@ const attempt = <S, Ev extends AnyEvent>(
   log: SagaLog<S, Ev>,
   checkDeterminism: boolean,
 ): E.Either<Refusal, Finished> => {
-  const built = build(saga, log);
-  if (E.isLeft(built)) return built;
-  const answered = askTwice(saga, built.right.conflict, checkDeterminism);
-  if (E.isLeft(answered)) return answered;
   try {
-    return finish(saga, instance, log, built.right, answered.right);
+    const built = buildConflict(saga, log);
+    if (E.isLeft(built)) return built;
+    const answered = askTwice(saga, built.right.conflict, checkDeterminism);
+    return E.isLeft(answered) ? answered : finish(saga, instance, log, built.right, answered.right);
   } catch (thrown) {
+    // A bug of the saga's must not keep the saga from being seen as parked.
     return refuse(
       'threw',
-      `onMerged, compensate or the rule for held messages threw: ${thrownMessage(thrown)}`,
+      `evolve, onMerged, compensate or the rule for held messages threw: ${thrownMessage(thrown)}`,
     );
   }
 };

@@ -77,14 +77,15 @@ export interface HookInfo {
 }
 
 /** Runs after the merge is committed, at least once. What it answers to send rides in the record of its success, hence leaves once. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the data is the hook's own business; it comes from JSON
 export type CompensationHook<Out> = (
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the data is the hook's own business; it comes from JSON
   data: any,
   info: HookInfo,
 ) => void | { readonly send: ReadonlyArray<Out> } | Promise<void | { readonly send: ReadonlyArray<Out> }>;
 
 export type ConflictAnswer = 'merge' | 'retry' | 'reject';
 
+/* eslint-disable @typescript-eslint/no-explicit-any -- the engine runs sagas whatever their types */
 /** A saga, ready for the runtime. Made by `saga`. */
 export interface Saga<
   S = any,
@@ -92,7 +93,7 @@ export interface Saga<
   M extends AnyEvent = any,
   Out extends AnyEvent = any,
 > {
-  // eslint-disable-line @typescript-eslint/no-explicit-any
+  /* eslint-enable @typescript-eslint/no-explicit-any */
   /** Its category: one instance is the stream `<name>-<id>`. */
   readonly name: string;
   readonly messages: Definitions;

@@ -6,7 +6,6 @@ import {
   expectedAfter,
   type ExpectedVersion,
   noStream,
-  type StreamName,
   type StreamVersion,
 } from '../core/stream.js';
 import type { VersionConflict } from '../store/event-store.js';

@@ -13,7 +13,8 @@ import {
   trunkEvents,
 } from '../core/reacting.js';
 import { recordTypes } from '../core/saga.js';
-import type { SagaLog, SagaView } from '../core/saga-log.js';
+import type { SagaLog } from '../core/saga-log.js';
+import type { SagaView } from '../core/saga-view.js';
 import { headerOf, mergeSagaState } from '../core/saga-records.js';
 import { any, checkName, exactly, streamName as checkStreamName } from '../core/stream.js';
 import type { VersionConflict } from '../store/event-store.js';

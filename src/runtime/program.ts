@@ -16,8 +16,8 @@ export interface Case {
   readonly messages: ReadonlyArray<TimedMessage>;
 }
 
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- a program is run whatever its saga's types
 export interface Program<S = any> {
-  // eslint-disable-line @typescript-eslint/no-explicit-any -- a program is run whatever its saga's types
   readonly name: string;
   readonly saga: Saga<S>;
   /** Reads an input file, case by case. Errors are thrown and carry a tagged value. */

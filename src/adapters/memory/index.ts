@@ -10,7 +10,6 @@ import {
   positionParts,
   startPosition,
   type StreamVersion,
-  type Tenant,
 } from '../../core/stream.js';
 import type {
   AllPage,
@@ -18,8 +17,6 @@ import type {
   AppendManyError,
   AppendRequest,
   AppendResult,
-  Checkpoint,
-  CheckpointError,
   EventFilter,
   EventStore,
   ListStreamsRequest,
@@ -39,15 +36,15 @@ import {
   checkCount,
   checkKey,
   checkPosition,
-  checkSubscriber,
   defaultLimits,
   pageDefault,
   pageMax,
 } from '../../store/limits.js';
-import type { Snapshot, Snapshots } from '../../store/snapshots.js';
+import type { Snapshots } from '../../store/snapshots.js';
 import { newId } from '../../store/ids.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
+import { keepCheckpoints, keepSnapshots } from './keeping.js';
 import { makeStreamTable, type MemoryStream, type StreamTable } from './stream-table.js';
 
 export interface MemoryStoreOptions {
@@ -204,20 +201,14 @@ const markStream = (table: StreamTable, request: MarkRequest): E.Either<MarkErro
   return E.right(summaryOf(stream));
 };
 
-const later = (old: Checkpoint | undefined, next: Checkpoint): Checkpoint =>
-  old !== undefined && comparePositions(old.position, next.position) >= 0 ? old : next;
-
-const keyOf = (tenant: Tenant | undefined, streamName: string): string =>
-  JSON.stringify([tenant ?? defaultTenant, streamName]);
-
 /** Opens an empty store. */
 export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   const limits: StoreLimits = { ...defaultLimits, ...options.limits };
   const table = makeStreamTable(options.now ?? (() => new Date()));
   const wake = makeWake();
   const epoch = newId();
-  const checkpoints = new Map<string, Checkpoint>();
-  const snapshots = new Map<string, Snapshot>();
+  const checkpoints = keepCheckpoints(epoch);
+  const snapshots = keepSnapshots();
   let closed = false;
   /** One call: refused after `close`, else answered at once but never in the caller's own turn. */
   const call =
@@ -254,34 +245,12 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
     markStream: (request) => call(() => markStream(table, request)),
     epoch: store.epoch,
     checkpoints: {
-      load: (subscriber) =>
-        call<CheckpointError, Checkpoint | undefined>(() => {
-          const checked = checkSubscriber(subscriber);
-          return E.isLeft(checked) ? checked : E.right(checkpoints.get(subscriber));
-        }),
-      save: (subscriber, checkpoint) =>
-        call<CheckpointError, void>(() => {
-          const checked = checkSubscriber(subscriber);
-          if (E.isLeft(checked)) return checked;
-          const position = checkPosition('position', checkpoint.position);
-          if (E.isLeft(position)) return position;
-          if (checkpoint.epoch !== epoch)
-            return E.left({ _tag: 'EpochChanged', checkpointEpoch: checkpoint.epoch, storeEpoch: epoch });
-          checkpoints.set(subscriber, later(checkpoints.get(subscriber), checkpoint));
-          return E.right(undefined);
-        }),
+      load: (subscriber) => call(() => checkpoints.load(subscriber)),
+      save: (subscriber, checkpoint) => call(() => checkpoints.save(subscriber, checkpoint)),
     },
     snapshots: {
-      load: (key) => call(() => E.right(snapshots.get(keyOf(key.tenant, key.streamName)))),
-      save: (key, snapshot) =>
-        call(() => {
-          const id = keyOf(key.tenant, key.streamName);
-          const old = snapshots.get(id);
-          const keepsOld =
-            old !== undefined && old.codecVersion === snapshot.codecVersion && old.version > snapshot.version;
-          if (!keepsOld) snapshots.set(id, structuredClone(snapshot));
-          return E.right(undefined);
-        }),
+      load: (key) => call(() => E.right(snapshots.load(key))),
+      save: (key, snapshot) => call(() => E.right(snapshots.save(key, snapshot))),
     },
     close: async () => {
       closed = true;

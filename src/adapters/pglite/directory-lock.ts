@@ -69,7 +69,12 @@ const readText = (path: string): string | undefined => {
 const lockedError = (directory: string, path: string, holder: Holder | undefined): Error => {
   const pid = holder?.pid ?? 0;
   const where = holder === undefined || holder.host === hostname() ? '' : ` on ${holder.host}`;
-  const who = holder === undefined ? 'another process' : holder.pid === process.pid ? 'this process' : `process ${pid}${where}`;
+  const who =
+    holder === undefined
+      ? 'another process'
+      : holder.pid === process.pid
+        ? 'this process'
+        : `process ${pid}${where}`;
   const message = `${directory} is opened by ${who}; if that is not so, delete ${path}`;
   return taggedError<DirectoryLocked>({ _tag: 'DirectoryLocked', directory, pid, message });
 };
@@ -98,7 +103,12 @@ const putAside = (path: string, dead: string): boolean => {
 /** Locks `directory` and answers how to release it. Throws a `TaggedError` of `DirectoryLocked`; other errors are the file system's. */
 export const lockDirectory = (directory: string): (() => void) => {
   const path = `${directory}.lock`;
-  const mine: Holder = { pid: process.pid, started: startOf(process.pid), host: hostname(), token: randomUUID() };
+  const mine: Holder = {
+    pid: process.pid,
+    started: startOf(process.pid),
+    host: hostname(),
+    token: randomUUID(),
+  };
   const mineText = `${JSON.stringify(mine)}\n`;
   const tries = 10;
   for (let attempt = 1; ; attempt += 1) {

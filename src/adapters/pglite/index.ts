@@ -5,9 +5,21 @@ import { resolve } from 'node:path';
 import { taggedError, taggedOf } from '../../core/fault.js';
 import type { StoreLimits, StoreUnavailable } from '../../store/event-store.js';
 import { type Executor, messageOf } from '../postgres/executor.js';
-import { type OpenError, openErrorOf, prepareSchema, schemaDefault, sqlLimits, type SqlStore } from '../postgres/index.js';
+import {
+  type OpenError,
+  openErrorOf,
+  prepareSchema,
+  schemaDefault,
+  sqlLimits,
+  type SqlStore,
+} from '../postgres/index.js';
 import { throwLeft } from '../postgres/life.js';
-import { migrate, type MigrateReport, type MigrationStatus, migrationStatus } from '../postgres/migrations.js';
+import {
+  migrate,
+  type MigrateReport,
+  type MigrationStatus,
+  migrationStatus,
+} from '../postgres/migrations.js';
 import { checkSchema, statementsOf } from '../postgres/statements.js';
 import { sqlStore } from '../postgres/store.js';
 import { type DirectoryLocked, lockDirectory } from './directory-lock.js';
@@ -106,7 +118,10 @@ export const openPGlite =
   };
 
 const withExecutor =
-  <A>(place: PGlitePlace, work: (executor: Executor, schema: string) => Promise<A>): TaskEither<OpenPGliteError, A> =>
+  <A>(
+    place: PGlitePlace,
+    work: (executor: Executor, schema: string) => Promise<A>,
+  ): TaskEither<OpenPGliteError, A> =>
   async () => {
     let opened: Opened | undefined;
     try {

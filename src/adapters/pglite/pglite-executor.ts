@@ -56,7 +56,8 @@ export const pgliteExecutor = (database: PGliteDatabase, release: () => Promise<
   const enqueued = <T>(task: () => Promise<T>): Promise<T> => {
     if (closing !== undefined) return Promise.reject(closedError());
     // It would wait for the transaction, and the transaction for it.
-    if (inside.getStore() === true) throw new TypeError('a query beside its own transaction would wait for ever');
+    if (inside.getStore() === true)
+      throw new TypeError('a query beside its own transaction would wait for ever');
     return queue(task);
   };
 

@@ -30,7 +30,8 @@ const loadPGlite = async (): Promise<PGliteClass> => {
   }
 };
 
-const unavailable = (message: string): Error => taggedError<StoreUnavailable>({ _tag: 'StoreUnavailable', message });
+const unavailable = (message: string): Error =>
+  taggedError<StoreUnavailable>({ _tag: 'StoreUnavailable', message });
 
 /** Where it cannot start, PGlite leaves the exit code of its server as that of the process. */
 const withExitCodeKept = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -43,7 +44,12 @@ const withExitCodeKept = async <T>(work: () => Promise<T>): Promise<T> => {
   }
 };
 
-const boot = (PGlite: PGliteClass, place: string, dataDir: string | undefined, loadDataDir?: Blob): Promise<PGliteInstance> =>
+const boot = (
+  PGlite: PGliteClass,
+  place: string,
+  dataDir: string | undefined,
+  loadDataDir?: Blob,
+): Promise<PGliteInstance> =>
   withExitCodeKept(async () => {
     try {
       const at = dataDir === undefined ? {} : { dataDir };
@@ -94,10 +100,21 @@ const lookAt = (directory: string): Found => {
   return entries.includes('PG_VERSION') ? 'data' : 'something else';
 };
 
-/** Makes the directory's parents; answers what is there. */
+// Not `recursive`: on file systems that take no directories, as /proc, Node's own tries for ever.
+const makeDirectories = (directory: string): void => {
+  if (existsSync(directory)) return;
+  makeDirectories(dirname(directory));
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
+  }
+};
+
+/** Makes the directory's parents. */
 export const prepareDirectory = (directory: string): void => {
   try {
-    mkdirSync(dirname(directory), { recursive: true });
+    makeDirectories(dirname(directory));
   } catch (error) {
     throw unavailable(`${directory} cannot be made: ${messageOf(error)}`);
   }
@@ -114,7 +131,9 @@ export const startInDirectory = async (directory: string): Promise<PGliteDatabas
     if (existsSync(unfinished)) empty();
     const found = lookAt(directory);
     if (found === 'something else')
-      throw unavailable(`${directory} is no PGlite directory: it holds other files; name an empty or a new one`);
+      throw unavailable(
+        `${directory} is no PGlite directory: it holds other files; name an empty or a new one`,
+      );
     if (found === 'data') return await boot(PGlite, directory, directory);
     writeFileSync(unfinished, '');
     const database = await startFresh(PGlite, directory, directory, empty);

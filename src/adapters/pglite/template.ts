@@ -17,7 +17,8 @@ const cacheDirectory = (): string | undefined => {
   return join(base, 'watersmeet');
 };
 
-export const sha256 = (content: Uint8Array | string): string => createHash('sha256').update(content).digest('hex');
+export const sha256 = (content: Uint8Array | string): string =>
+  createHash('sha256').update(content).digest('hex');
 
 // The hash of what follows stands first in the file, so that half a file is known as one.
 const hashLength = 64;
@@ -50,7 +51,9 @@ export const templateFor = (key: string): Template => {
         const packed = await promisify(gzip)(new Uint8Array(await archive.arrayBuffer()), { level: 1 });
         // For the user alone: what is unpacked from here becomes a database.
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        await writeFile(draft, Buffer.concat([Buffer.from(sha256(packed), 'latin1'), packed]), { mode: 0o600 });
+        await writeFile(draft, Buffer.concat([Buffer.from(sha256(packed), 'latin1'), packed]), {
+          mode: 0o600,
+        });
         await rename(draft, path);
       } catch {
         await rm(draft, { force: true });

@@ -7,15 +7,7 @@ import { refusalOf, requestText, resultOf } from './append-words.js';
 import { ask, pause, type SqlContext } from './context.js';
 import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
-import {
-  type AppendAnswer,
-  answerOf,
-  eventOfJson,
-  eventsOf,
-  type Refusal,
-  versionOf,
-  type Written,
-} from './rows.js';
+import { type AppendAnswer, answerOf, eventsOf, versionOf } from './rows.js';
 
 type Outcome = E.Either<AppendError, ReadonlyArray<AppendResult>>;
 

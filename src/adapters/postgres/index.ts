@@ -45,7 +45,13 @@ export interface DriverMissing {
   readonly message: string;
 }
 
-export type OpenError = StoreUnavailable | MigrationMissing | StoreClosed | MigrateError | InvalidRequest | DriverMissing;
+export type OpenError =
+  | StoreUnavailable
+  | MigrationMissing
+  | StoreClosed
+  | MigrateError
+  | InvalidRequest
+  | DriverMissing;
 
 export interface PostgresConnection {
   /** `postgres://user:password@host:5432/database`, with the parameters that `pg` knows. Either this or `pool`. */
@@ -137,7 +143,12 @@ const openExecutor = async (options: PostgresConnection, prepare: boolean): Prom
   return { schema, executor: pgExecutor(pool, { prepare, endsPool: options.pool === undefined }) };
 };
 
-const ownTags: ReadonlySet<string> = new Set(['InvalidRequest', 'DriverMissing', 'MigrationMissing', 'StoreUnavailable']);
+const ownTags: ReadonlySet<string> = new Set([
+  'InvalidRequest',
+  'DriverMissing',
+  'MigrationMissing',
+  'StoreUnavailable',
+]);
 const migrateTags: ReadonlySet<string> = new Set(['MigrationChanged', 'MigrationUnknown', 'MigrationFailed']);
 
 export const openErrorOf = (error: unknown): OpenError => {
@@ -147,7 +158,11 @@ export const openErrorOf = (error: unknown): OpenError => {
 };
 
 /** Migrates where that is wanted, and makes sure that the schema can be worked with. */
-export const prepareSchema = async (executor: Executor, schema: string, wantsMigrate: boolean): Promise<void> => {
+export const prepareSchema = async (
+  executor: Executor,
+  schema: string,
+  wantsMigrate: boolean,
+): Promise<void> => {
   if (wantsMigrate) await migrate(executor, { schema });
   const missing = await missingMigrations(executor, schema);
   if (missing.length > 0) {
@@ -203,7 +218,9 @@ const withExecutor =
 export const migratePostgres = (
   options: PostgresConnection & { readonly dryRun?: boolean },
 ): TaskEither<OpenError, MigrateReport> =>
-  withExecutor(options, ({ executor, schema }) => migrate(executor, { schema, dryRun: options.dryRun ?? false }));
+  withExecutor(options, ({ executor, schema }) =>
+    migrate(executor, { schema, dryRun: options.dryRun ?? false }),
+  );
 
 /** Which migrations were run. */
 export const postgresMigrationStatus = (

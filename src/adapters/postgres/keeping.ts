@@ -43,7 +43,11 @@ export const markStream = async (
     case 'tombstoned':
       return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
     case 'missing':
-      return E.left({ _tag: 'InvalidRequest', field: 'streamName', reason: 'there is no such stream to mark' });
+      return E.left({
+        _tag: 'InvalidRequest',
+        field: 'streamName',
+        reason: 'there is no such stream to mark',
+      });
     case 'conflict': {
       const { version: actual } = answer;
       return E.left({
@@ -82,7 +86,8 @@ export const saveCheckpoint = async (
   const parameters = [subscriber, ...positionTexts(position.right), checkpoint.epoch];
   const [row] = await ask(context, context.statements.checkpointSave, parameters);
   const storeEpoch = row && text(row, 'epoch');
-  if (storeEpoch === undefined) return E.left({ _tag: 'MigrationMissing', message: 'the store has no store_info row' });
+  if (storeEpoch === undefined)
+    return E.left({ _tag: 'MigrationMissing', message: 'the store has no store_info row' });
   return checkpoint.epoch === storeEpoch
     ? E.right(undefined)
     : E.left({ _tag: 'EpochChanged', checkpointEpoch: checkpoint.epoch, storeEpoch });
@@ -94,7 +99,10 @@ export const loadSnapshot = async (
 ): Promise<E.Either<BadRequest, Snapshot | undefined>> => {
   const checked = checkKey(key);
   if (E.isLeft(checked)) return checked;
-  const [row] = await ask(context, context.statements.snapshotLoad, [key.tenant ?? defaultTenant, key.streamName]);
+  const [row] = await ask(context, context.statements.snapshotLoad, [
+    key.tenant ?? defaultTenant,
+    key.streamName,
+  ]);
   if (row === undefined) return E.right(undefined);
   const state = JSON.parse(text(row, 'state')) as Json;
   return E.right({ version: versionOf(row), codecVersion: text(row, 'codec_version'), state });

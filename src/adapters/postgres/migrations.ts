@@ -26,7 +26,12 @@ export interface MigrationFailed {
   readonly file: string;
   readonly message: string;
 }
-export type MigrateError = MigrationChanged | MigrationUnknown | MigrationFailed | StoreUnavailable | StoreClosed;
+export type MigrateError =
+  | MigrationChanged
+  | MigrationUnknown
+  | MigrationFailed
+  | StoreUnavailable
+  | StoreClosed;
 
 export interface Migration {
   readonly id: number;
@@ -83,7 +88,11 @@ const appliedBefore = async (query: Query, statements: Statements): Promise<Read
 
 const appliedIn = async (query: Query, statements: Statements): Promise<ReadonlyArray<Applied>> => {
   const rows = await query(statements.migrationsApplied);
-  return rows.map((row) => ({ id: Number(text(row, 'id')), name: text(row, 'name'), checksum: text(row, 'checksum') }));
+  return rows.map((row) => ({
+    id: Number(text(row, 'id')),
+    name: text(row, 'name'),
+    checksum: text(row, 'checksum'),
+  }));
 };
 
 const checkApplied = (known: ReadonlyArray<Migration>, applied: ReadonlyArray<Applied>): void => {
@@ -119,7 +128,12 @@ const prepare = async (executor: Executor, schema: string, statements: Statement
   });
 };
 
-const runOne = (executor: Executor, schema: string, statements: Statements, migration: Migration): Promise<boolean> =>
+const runOne = (
+  executor: Executor,
+  schema: string,
+  statements: Statements,
+  migration: Migration,
+): Promise<boolean> =>
   executor.transaction(async ({ query, run }) => {
     await query(statements.migrationsLock, [schema]);
     // Another process may have been first while this one waited for the lock.
@@ -155,8 +169,10 @@ const adopt = async (executor: Executor, schema: string, statements: Statements)
   });
 };
 
-const pendingOf = (known: ReadonlyArray<Migration>, applied: ReadonlyArray<Applied>): ReadonlyArray<Migration> =>
-  known.filter(({ id }) => !applied.some((one) => one.id === id));
+const pendingOf = (
+  known: ReadonlyArray<Migration>,
+  applied: ReadonlyArray<Applied>,
+): ReadonlyArray<Migration> => known.filter(({ id }) => !applied.some((one) => one.id === id));
 
 /** Runs what has not been run. Rejects with a `TaggedError` of `MigrateError`, or of a fault of the executor. */
 export const migrate = async (executor: Executor, options: MigrateOptions): Promise<MigrateReport> => {
@@ -172,12 +188,17 @@ export const migrate = async (executor: Executor, options: MigrateOptions): Prom
     return { schema, run: pending.map(({ file }) => file), before, adopted };
   }
   const run: string[] = [];
-  if (pending.length > 0) await prepare(executor, schema, statements).catch((error) => failed('schema', error));
+  if (pending.length > 0)
+    await prepare(executor, schema, statements).catch((error) => failed('schema', error));
   for (const migration of pending) {
-    const isRun = await runOne(executor, schema, statements, migration).catch((error) => failed(migration.file, error));
+    const isRun = await runOne(executor, schema, statements, migration).catch((error) =>
+      failed(migration.file, error),
+    );
     if (isRun) run.push(migration.file);
   }
-  const adopted = await adopt(executor, schema, statements).catch((error) => failed('adoption of a restored store', error));
+  const adopted = await adopt(executor, schema, statements).catch((error) =>
+    failed('adoption of a restored store', error),
+  );
   return { schema, run, before, adopted };
 };
 
@@ -191,7 +212,10 @@ export const migrationStatus = async (
 };
 
 /** Files that this program needs and the schema lacks. What a newer program has run besides them does no harm. */
-export const missingMigrations = async (executor: Executor, schema: string): Promise<ReadonlyArray<string>> => {
+export const missingMigrations = async (
+  executor: Executor,
+  schema: string,
+): Promise<ReadonlyArray<string>> => {
   const applied = await appliedBefore(executor.query, statementsOf(schema));
   return pendingOf(allMigrations, applied).map(({ file }) => file);
 };
@@ -203,7 +227,10 @@ export const printMigrations = (schema: string): string => {
     ({ id, file, checksum, sql }) =>
       `-- ${file}\nbegin;\n${searchPath(schema)};\n${sql}\ninsert into ${quoted(schema)}.migrations (id, name, checksum) values (${id}, '${file}', '${checksum}');\ncommit;\n`,
   );
-  return [`create schema if not exists ${quoted(schema)};\n${statements.migrationsTable.text};\n`, ...parts].join('\n');
+  return [
+    `create schema if not exists ${quoted(schema)};\n${statements.migrationsTable.text};\n`,
+    ...parts,
+  ].join('\n');
 };
 
 /** A rejection of `migrate` as a value. */

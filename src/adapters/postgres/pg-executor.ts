@@ -9,6 +9,7 @@ import {
   queryFault,
   type Row,
   type Statement,
+  type Transaction,
 } from './executor.js';
 
 /** What is used of a client of `pg`; in these words, so that users of the types need not install those of the driver. */
@@ -67,7 +68,50 @@ const within = async <T>(timeoutMs: number | undefined, asked: Promise<T>): Prom
 const needsNewConnection = (error: unknown): boolean =>
   (error as { tagged?: { _tag?: string } }).tagged?._tag !== 'SqlRefused';
 
-export const pgExecutor = (pool: PgPool, options: PgExecutorOptions): Executor => {
+/** One statement; prepared on the server under its name where that is wanted. */
+const ask = async (
+  client: PgClient,
+  prepare: boolean,
+  { name, text }: Statement,
+  parameters: Parameters,
+): Promise<ReadonlyArray<Row>> => {
+  try {
+    const named = prepare ? { name } : {};
+    const result = await client.query({ ...named, text, values: [...parameters], types: asText });
+    return result.rows as ReadonlyArray<Row>;
+  } catch (error) {
+    throw queryFault(error);
+  }
+};
+
+const run = async (client: PgClient, script: string): Promise<void> => {
+  try {
+    await client.query({ text: script });
+  } catch (error) {
+    throw queryFault(error);
+  }
+};
+
+const inTransaction = async <T>(
+  client: PgClient,
+  prepare: boolean,
+  work: (transaction: Transaction) => Promise<T>,
+): Promise<T> => {
+  await run(client, 'begin');
+  try {
+    const result = await work({
+      query: (statement, parameters = []) => ask(client, prepare, statement, parameters),
+      run: (script) => run(client, script),
+    });
+    await run(client, 'commit');
+    return result;
+  } catch (error) {
+    await run(client, 'rollback').catch(ignore);
+    throw error;
+  }
+};
+
+export const pgExecutor = (pool: PgPool, { prepare, endsPool }: PgExecutorOptions): Executor => {
   let closing: Promise<void> | undefined;
   const busy = new Set<Promise<unknown>>();
   // A connection may be ended between the moment when the pool hands it over and the moment when this program goes on,
@@ -79,25 +123,6 @@ export const pgExecutor = (pool: PgPool, options: PgExecutorOptions): Executor =
   };
   pool.on('error', ignore);
   pool.on('connect', guard);
-
-  const ask = async (
-    client: PgClient,
-    statement: Statement,
-    parameters: Parameters,
-  ): Promise<ReadonlyArray<Row>> => {
-    const name = options.prepare ? { name: statement.name } : {};
-    try {
-      const result = await client.query({
-        ...name,
-        text: statement.text,
-        values: [...parameters],
-        types: asText,
-      });
-      return result.rows as ReadonlyArray<Row>;
-    } catch (error) {
-      throw queryFault(error);
-    }
-  };
 
   const connected = async <T>(
     timeoutMs: number | undefined,
@@ -128,43 +153,17 @@ export const pgExecutor = (pool: PgPool, options: PgExecutorOptions): Executor =
     }
   };
 
-  const run = async (client: PgClient, script: string): Promise<void> => {
-    try {
-      await client.query({ text: script });
-    } catch (error) {
-      throw queryFault(error);
-    }
-  };
-
   const end = async (): Promise<void> => {
     await Promise.allSettled(busy);
-    if (options.endsPool) await pool.end();
-    else {
-      pool.removeListener('connect', guard as (given: unknown) => void);
-      pool.removeListener('error', ignore);
-    }
+    if (endsPool) return pool.end();
+    pool.removeListener('connect', guard as (given: unknown) => void);
+    pool.removeListener('error', ignore);
   };
 
   return {
     query: (statement, parameters = [], { timeoutMs } = {}) =>
-      tracked(connected(timeoutMs, (client) => ask(client, statement, parameters))),
-    transaction: (work) =>
-      tracked(
-        connected(undefined, async (client) => {
-          await run(client, 'begin');
-          try {
-            const result = await work({
-              query: (statement, parameters = []) => ask(client, statement, parameters),
-              run: (script) => run(client, script),
-            });
-            await run(client, 'commit');
-            return result;
-          } catch (error) {
-            await run(client, 'rollback').catch(ignore);
-            throw error;
-          }
-        }),
-      ),
+      tracked(connected(timeoutMs, (client) => ask(client, prepare, statement, parameters))),
+    transaction: (work) => tracked(connected(undefined, (client) => inTransaction(client, prepare, work))),
     close: () => (closing ??= end()),
   };
 };

@@ -1,0 +1,63 @@
+/** What is known of a saga at a version of its stream, and what it owes: values, without the fold that makes them. */
+import type { DecodeFailed } from './codec.js';
+import type { EventData, RecordedEvent } from './event.js';
+import type { ReleasedMessage } from './merge.js';
+import type * as records from './saga-records.js';
+import type { StreamVersion } from './stream.js';
+
+/** Work that lost its append and waits for the merge. */
+export interface PendingBranch extends records.MergeSagaStateRecord {
+  /** Version of its `MergeSagaState`. */
+  readonly version: StreamVersion;
+}
+
+export interface OwedCompensation extends records.PlannedCompensation {
+  readonly mergeId: string;
+  /** The attempt that comes next; 1 is the first. */
+  readonly attempt: number;
+}
+
+/** Why a saga waits for its user: a merge that was refused. */
+export interface Parked extends records.SagaMergeRefusedRecord {
+  readonly version: StreamVersion;
+}
+
+/** A saga as its stream stood at `version`. A value: later records do not change it. */
+export interface SagaView<S = unknown> {
+  readonly version: StreamVersion;
+  readonly state: S;
+  /** 1 is the first; a saga that is opened again after completion begins the next. */
+  readonly epoch: number;
+  readonly completed: boolean;
+  /** Sorted by base, then id. */
+  readonly pending: ReadonlyArray<PendingBranch>;
+  readonly parked: Parked | undefined;
+}
+
+/** What a restarted process must do, and nothing else: a function of the stream alone. */
+export interface Owed {
+  /** Branches that wait for a merge. Empty where the merge was refused and the saga is parked. */
+  readonly merges: ReadonlyArray<PendingBranch>;
+  /** Messages that were released after `dispatchedThrough`. */
+  readonly messages: ReadonlyArray<ReleasedMessage>;
+  readonly compensations: ReadonlyArray<OwedCompensation>;
+  /** Timeouts that sagas asked for. */
+  readonly timeouts: ReadonlyArray<never>;
+}
+
+/** What a log needs of a recorded event: also what a writer knows of its own append, once it is acknowledged. */
+export type LogEvent = EventData & Pick<RecordedEvent, 'streamName' | 'version'>;
+
+export interface TrunkEvent<Ev> {
+  readonly version: StreamVersion;
+  readonly event: Ev;
+}
+
+/** A record of the stream that its codec does not accept. Nothing was written. See `problem`; the saga cannot be used until it fits. */
+export interface SagaUnreadable {
+  readonly _tag: 'SagaUnreadable';
+  readonly streamName: string;
+  readonly version: StreamVersion;
+  readonly problem: DecodeFailed;
+  readonly message: string;
+}
