@@ -43,7 +43,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const text = generated();
   if (process.argv.includes('--check')) {
     if (readFileSync(target, 'utf8') !== text) {
-      console.error('src/adapters/postgres/sql.generated.ts is not what the SQL files say: run node scripts/embed-sql.mjs');
+      console.error(
+        'src/adapters/postgres/sql.generated.ts is not what the SQL files say: run node scripts/embed-sql.mjs',
+      );
       process.exitCode = 1;
     }
   } else writeFileSync(target, text);

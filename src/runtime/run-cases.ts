@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../core/fault.js';
 import type { AnyEvent } from '../core/merge.js';
+import { escapeForDisplay } from '../core/stream.js';
 import { delayAfter, type RetryPolicy } from '../core/retry.js';
 import { type Environment, realEnvironment } from './environment.js';
 import { dice, shuffled } from './dice.js';
@@ -130,30 +131,31 @@ export const runCases = async <S, M extends AnyEvent>(
   };
 
   const running = new Set<Promise<void>>();
+  /** Resolves when the case has begun, which is when there is room for the next one to be read. */
+  const begin = (one: Case): Promise<void> =>
+    new Promise((begun) => {
+      const ended = open
+        .use(() => {
+          begun();
+          return runCase(one);
+        })
+        .catch((error: unknown) => {
+          failure ??= error;
+        })
+        .finally(() => running.delete(ended));
+      running.add(ended);
+    });
+
   const seen = new Set<string>();
   for await (const one of cases) {
     if (isOver()) break;
     if (seen.has(one.sagaId)) {
-      failure = taggedError<DuplicateCase>({
-        _tag: 'DuplicateCase',
-        sagaId: one.sagaId,
-        message: `two cases are called ${one.sagaId}`,
-      });
+      const message = `two cases are called ${escapeForDisplay(one.sagaId)}; each needs a name of its own`;
+      failure = taggedError<DuplicateCase>({ _tag: 'DuplicateCase', sagaId: one.sagaId, message });
       break;
     }
     seen.add(one.sagaId);
-    // The next case is read when there is room for it.
-    await new Promise<void>((started) => {
-      const running_ = open.use(async () => {
-        started();
-        await runCase(one);
-      });
-      const settled = running_.catch((error: unknown) => {
-        failure ??= error;
-      });
-      running.add(settled);
-      void settled.then(() => running.delete(settled));
-    });
+    await begin(one);
   }
   await Promise.all(running);
   if (failure !== undefined) throw failure;

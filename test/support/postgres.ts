@@ -1,5 +1,5 @@
 /** Databases of the PostgreSQL that the tests share. */
-import { createDatabase, databaseOf, dropDatabase, runOn } from './embedded-postgres.mjs';
+import { createDatabase, dropDatabase } from './embedded-postgres.mjs';
 
 export { databaseOf, dropDatabase, runOn, withDatabase } from './embedded-postgres.mjs';
 
