@@ -1,12 +1,10 @@
 // Tests run as ES modules from the TypeScript sources; NODE_OPTIONS=--experimental-vm-modules is required.
-import { existsSync } from 'node:fs';
 import Module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import resolver from './scripts/jest-resolver.cjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const globalSetup = join(root, 'test/support/global-setup.ts');
 
 // Jest loads the global setup by Node's own require, which does not ask the resolver below.
 const resolveFilename = Module._resolveFilename;
@@ -17,7 +15,7 @@ Module._resolveFilename = (request, parent, ...rest) => {
 
 export default {
   // dist is left out: nothing is tested in a build by import, only by running it.
-  roots: ['src', 'sagas', 'test', 'examples', 'bench'].map((folder) => join(root, folder)).filter(existsSync),
+  roots: ['src', 'sagas', 'test', 'examples'].map((folder) => join(root, folder)),
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -34,7 +32,8 @@ export default {
     '^watersmeet/testing$': '<rootDir>/src/testing/index.ts',
     '^watersmeet/sagas/([^/]+)$': '<rootDir>/sagas/$1/index.ts',
   },
-  ...(existsSync(globalSetup) ? { globalSetup } : {}),
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   maxWorkers: 2,
   testTimeout: 60_000,
 };

@@ -67,6 +67,12 @@ const packedOnce = () => (packed ??= tarball());
 
 const steps = [
   ['lock file', lockFileNamesNoHost],
+  [
+    'embedded SQL',
+    () =>
+      spawnSync(process.execPath, ['scripts/embed-sql.mjs', '--check'], { cwd: root, stdio: 'inherit' })
+        .status === 0,
+  ],
   ['format', () => run('@biomejs/biome', ['format'], { command: 'biome' })],
   [
     'arrows',

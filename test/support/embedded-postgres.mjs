@@ -87,9 +87,10 @@ const initialise = (native, folder) => {
 
 /**
  * The server runs under a shell that waits for the end of its standard input: when this process ends, however it ends,
- * the pipe closes and the server is stopped. Nothing is left behind.
+ * the pipe closes and the server is stopped. Nothing is left behind, also where a whole group of processes is interrupted.
  */
-const guard = `"$@" <&- & server=$!
+const guard = `trap '' INT TERM HUP
+"$@" <&- & server=$!
 cat >/dev/null
 kill -QUIT $server 2>/dev/null
 wait $server

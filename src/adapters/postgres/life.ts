@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../../core/fault.js';
 import type { MigrationMissing, StoreUnavailable } from '../../store/event-store.js';
-import { type Executor, faultOf, migrateAdvice, type SqlRefused } from './executor.js';
+import { type Executor, faultOf, migrateAdvice } from './executor.js';
 import { text } from './rows.js';
 import type { Statements } from './statements.js';
 
@@ -45,12 +45,7 @@ export const epochOf = async (
   return E.right(`${text(info, 'store_id')}/${recorded}`);
 };
 
-/** A refusal of the server, for those who must tell one from another. */
-export const refusalIn = (error: unknown): SqlRefused | undefined => {
-  const fault = faultOf(error);
-  return fault._tag === 'SqlRefused' ? fault : undefined;
-};
-
+/** Goes on with the right side; the left side is thrown, for those who lift a whole call. */
 export const throwLeft = <L extends { readonly _tag: string }, A>(either: E.Either<L, A>): A => {
   if (E.isLeft(either)) throw taggedError(either.left);
   return either.right;
