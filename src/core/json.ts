@@ -165,6 +165,25 @@ export const canonicalJson = (value: Json): string => {
   return `{${members.join(',')}}`;
 };
 
+/** Whether two JSON values are equal, whatever the order of their keys. */
+export const isJsonEqual = (a: Json, b: Json): boolean => {
+  if (a === b) return true;
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return false;
+  if (Array.isArray(a) || Array.isArray(b))
+    return (
+      Array.isArray(a) &&
+      Array.isArray(b) &&
+      a.length === b.length &&
+      a.every((item, index) => isJsonEqual(item as Json, b[index] as Json))
+    );
+  const [left, right] = [a as JsonObject, b as JsonObject];
+  const keys = Object.keys(left);
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => Object.hasOwn(right, key) && isJsonEqual(left[key] as Json, right[key] as Json))
+  );
+};
+
 /** SHA-256 of the canonical form, 64 hexadecimal digits. */
 export const hashOf = (value: Json): string => hash('sha256', canonicalJson(value), 'hex');
 

@@ -1,6 +1,6 @@
 /** Mergers from parts: each obeys the three laws of `ThreeWay` by construction, for the values its text names. */
 import * as E from 'fp-ts/lib/Either.js';
-import { canonicalJson, type Json } from './json.js';
+import { canonicalJson, isJsonEqual, type Json } from './json.js';
 import type { FieldConflict, ThreeWay } from './merge.js';
 
 const sure = <A>(description: string, merge: (base: A, ours: A, theirs: A) => A): ThreeWay<A> => ({
@@ -8,8 +8,8 @@ const sure = <A>(description: string, merge: (base: A, ours: A, theirs: A) => A)
   merge: (base, ours, theirs) => E.right(merge(base, ours, theirs)),
 });
 
-const isEqual = (a: unknown, b: unknown): boolean =>
-  a === b || canonicalJson(a as Json) === canonicalJson(b as Json);
+// States are JSON by the time they are merged.
+const isEqual = (a: unknown, b: unknown): boolean => isJsonEqual(a as Json, b as Json);
 
 /** A number that is added to and subtracted from: both sides' changes count. */
 export const counter: ThreeWay<number> = sure('counter', (base, ours, theirs) => ours + theirs - base);

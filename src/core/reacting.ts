@@ -35,11 +35,14 @@ export interface Instance {
   readonly tenant: Tenant;
   readonly streamName: StreamName;
   readonly sagaId: string;
+  /** One text for tenant and stream: stream names of two tenants may be the same. No name holds a NUL. */
+  readonly key: string;
 }
 
-/** One text for an instance: stream names of two tenants may be the same. No name holds a NUL. */
-export const keyOf = ({ tenant, streamName }: Pick<Instance, 'tenant' | 'streamName'>): string =>
-  `${tenant}\u0000${streamName}`;
+export const instanceOf = (saga: Pick<Saga, 'name'>, tenant: Tenant, sagaId: string): Instance => {
+  const streamName = `${saga.name}-${sagaId}` as StreamName;
+  return { tenant, sagaId, streamName, key: `${tenant}\u0000${streamName}` };
+};
 
 /** What a handler decided on a view, encoded; the handler need not run again whatever happens to it. */
 export interface Decision {
@@ -234,10 +237,21 @@ export const trunkEvents = (
   return events;
 };
 
+// A state is a value: the branch that forks from it and the merge that meets it again hash the very same object.
+const stateHashes = new WeakMap<object, WeakMap<object, string>>();
+
 /** Hash of a state as its codec writes it; what a branch remembers of its base. */
 export const stateHash = <S>(saga: Saga<S>, state: S): E.Either<EncodeFailed, string> => {
+  const ofSaga = stateHashes.get(saga) ?? new WeakMap<object, string>();
+  stateHashes.set(saga, ofSaga);
+  const isObject = typeof state === 'object' && state !== null;
+  const known = isObject ? ofSaga.get(state) : undefined;
+  if (known !== undefined) return E.right(known);
   const encoded = encodeWith(`${saga.name} state`, saga.state, state);
-  return E.isLeft(encoded) ? encoded : E.right(hashOf(encoded.right));
+  if (E.isLeft(encoded)) return encoded;
+  const hash = hashOf(encoded.right);
+  if (isObject) ofSaga.set(state, hash);
+  return E.right(hash);
 };
 
 /** The record of a decision that lost its append: its work, and the request to merge it. Its id is the branch's. */

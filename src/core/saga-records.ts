@@ -149,10 +149,23 @@ export const sagaHeader = t.readonly(
 );
 export type SagaHeader = t.TypeOf<typeof sagaHeader>;
 
+/** Most headers say only whose event it is; the codec is for those that carry more. */
+const isShort = (header: Readonly<Record<string, unknown>>): boolean => {
+  for (const key of Object.keys(header))
+    if (
+      key === 'epoch' ? typeof header[key] !== 'number' : key !== 'message' || typeof header[key] !== 'string'
+    )
+      return false;
+  return Object.hasOwn(header, 'epoch');
+};
+
 /** The saga's part of an event's metadata; `undefined` on records that are none of its own. */
 export const headerOf = (metadata: EventMetadata): SagaHeader | undefined => {
   const header = metadata.headers?.['saga'];
-  return sagaHeader.is(header) ? header : undefined;
+  if (typeof header !== 'object' || header === null) return undefined;
+  return isShort(header as JsonObject) || sagaHeader.is(header)
+    ? (header as unknown as SagaHeader)
+    : undefined;
 };
 
 export const withHeader = (metadata: EventMetadata, header: SagaHeader): EventMetadata => ({

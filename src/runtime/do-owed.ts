@@ -4,7 +4,7 @@ import type { EventData } from '../core/event.js';
 import { derivedId } from '../core/ids.js';
 import type { Json } from '../core/json.js';
 import type { AnyEvent } from '../core/merge.js';
-import { cancelRepeatedKeys, encodeMessages, type Instance, keyOf, thrownMessage } from '../core/reacting.js';
+import { cancelRepeatedKeys, encodeMessages, type Instance, thrownMessage } from '../core/reacting.js';
 import { recordTypes } from '../core/saga.js';
 import type { SagaLog } from '../core/saga-log.js';
 import type { OwedCompensation } from '../core/saga-view.js';
@@ -134,5 +134,5 @@ export const doOwed = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>, resolve:
     const resolved = await resolve(instance);
     return E.isLeft(resolved) ? resolved : compensate(shell, instance);
   };
-  return (instance) => queue(keyOf(instance), () => run(instance));
+  return (instance) => queue(instance.key, () => run(instance));
 };

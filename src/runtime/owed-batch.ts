@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { RecordedEvent } from '../core/event.js';
 import { taggedError } from '../core/fault.js';
 import type { AnyEvent, ReleasedMessage } from '../core/merge.js';
-import { type Instance, keyOf } from '../core/reacting.js';
+import type { Instance } from '../core/reacting.js';
 import { recordTypes } from '../core/saga.js';
 import { headerOf } from '../core/saga-records.js';
 import type { Checkpoint } from '../store/event-store.js';
@@ -36,7 +36,7 @@ export const emptyBatch = (): Batch => ({ sagas: new Map(), size: 0, checkpoint:
 
 /** Remembers what a record asks for. */
 export const note = (batch: Batch, instance: Instance, event: RecordedEvent): void => {
-  const key = keyOf(instance);
+  const key = instance.key;
   const touched = batch.sagas.get(key) ?? {
     instance,
     first: event.version,

@@ -1,7 +1,7 @@
 /** Merges a saga's pending branches: computed on the tip, appended at exactly that version, thrown away and computed again if somebody was first. */
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../core/merge.js';
-import { type Instance, keyOf } from '../core/reacting.js';
+import type { Instance } from '../core/reacting.js';
 import { type Resolution, resolvePending } from '../core/resolving.js';
 import type { SagaLog } from '../core/saga-log.js';
 import { exactly } from '../core/stream.js';
@@ -84,5 +84,5 @@ const resolve = async <S, Ev extends AnyEvent>(
 export const resolveConflict = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>): ResolveConflict => {
   const queue = oneAtATime();
   return (instance, options = {}) =>
-    queue(keyOf(instance), () => resolve(shell, instance, options.force ?? false));
+    queue(instance.key, () => resolve(shell, instance, options.force ?? false));
 };

@@ -6,7 +6,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { EventData, RecordedEvent } from '../core/event.js';
 import type { AnyEvent } from '../core/merge.js';
-import { type Instance, keyOf } from '../core/reacting.js';
+import type { Instance } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
 import { sagaLog, type SagaLog } from '../core/saga-log.js';
 import type { SagaUnreadable } from '../core/saga-view.js';
@@ -136,7 +136,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
   // A Map keeps the order of insertion: the first key is the one not used for longest.
   const all = new Map<string, Kept<S, Ev>>();
   const touch = (instance: Instance): Kept<S, Ev> => {
-    const key = keyOf(instance);
+    const key = instance.key;
     const kept = all.get(key) ?? {
       log: sagaLog(saga),
       writing: 0,

@@ -2,7 +2,7 @@
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../core/merge.js';
-import type { Instance, SagaMessage } from '../core/reacting.js';
+import { type Instance, instanceOf, type SagaMessage } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
 import type { SagaLog } from '../core/saga-log.js';
 import type { Owed, SagaView } from '../core/saga-view.js';
@@ -40,11 +40,7 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
   context: SagaContext,
 ): SagaRuntime<S, M> => {
   const tenant = context.tenant ?? defaultTenant;
-  const instanceOf = (sagaId: string): Instance => ({
-    tenant,
-    sagaId,
-    streamName: `${saga.name}-${sagaId}` as StreamName,
-  });
+  const instance = (sagaId: string): Instance => instanceOf(saga, tenant, sagaId);
   const shell: SagaShell<S, Ev> = {
     saga: saga as unknown as Saga<S, Ev>,
     store: context.store,
@@ -53,23 +49,23 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
     retry: { ...defaultRetry, ...context.retry },
     hooks: context.hooks ?? {},
     checkDeterminism: context.checkDeterminism ?? false,
-    instanceOf,
+    instanceOf: instance,
   };
   const resolve = resolveConflict(shell);
   const owedOf = doOwed(shell, resolve);
   const read =
     <A>(sagaId: string, look: (log: SagaLog<S, Ev>) => A): TaskEither<LoadError, A> =>
     async () => {
-      const loaded = await shell.loader.loadNow(instanceOf(sagaId));
+      const loaded = await shell.loader.loadNow(instance(sagaId));
       return E.isLeft(loaded) ? loaded : E.right(look(loaded.right));
     };
   return {
     handle: (message) => () => handleMessage(shell, resolve, message),
-    resolve: (sagaId, options) => () => resolve(instanceOf(sagaId), options),
+    resolve: (sagaId, options) => () => resolve(instance(sagaId), options),
     load: (sagaId) => read(sagaId, (log) => log.view()),
     owed: (sagaId, dispatchedThrough) => read(sagaId, (log) => log.owed(dispatchedThrough)),
-    doOwed: (sagaId) => () => owedOf(instanceOf(sagaId)),
+    doOwed: (sagaId) => () => owedOf(instance(sagaId)),
     follow: (options) => followSaga(shell, owedOf, options),
-    streamNameOf: (sagaId) => instanceOf(sagaId).streamName,
+    streamNameOf: (sagaId) => instance(sagaId).streamName,
   };
 };

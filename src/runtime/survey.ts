@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../core/fault.js';
 import { canonicalJson, type Json } from '../core/json.js';
 import type { ReleasedMessage } from '../core/merge.js';
-import { decide, type Instance, type SagaMessage } from '../core/reacting.js';
+import { decide, instanceOf, type SagaMessage } from '../core/reacting.js';
 import { recordTypes, type Saga } from '../core/saga.js';
 import { sagaLog, type SagaLog } from '../core/saga-log.js';
 import { compensationApplied, headerOf, sagaMerged } from '../core/saga-records.js';
@@ -156,11 +156,7 @@ export const serialEnd = <S>(
   messages: ReadonlyArray<SagaMessage>,
 ): SagaEnd => {
   const { saga } = program as { saga: Saga<S> };
-  const instance: Instance = {
-    tenant: defaultTenant,
-    sagaId,
-    streamName: `${saga.name}-${sagaId}` as StreamName,
-  };
+  const instance = instanceOf(saga, defaultTenant, sagaId);
   const keys = new Set<string>();
   const sent: Array<Pick<ReleasedMessage, 'type' | 'data'>> = [];
   let state = saga.initialState;

@@ -58,10 +58,10 @@ const exceeded = (
 
 const metadataProblem = ({ metadata }: EventData): readonly [path: string, reason: string] | undefined => {
   if (!isRecord(metadata)) return ['metadata', 'must be an object'];
-  const unknown = Object.keys(metadata).find((key) => !metadataKeys.has(key));
   // A store would drop it without a word.
-  if (unknown !== undefined)
-    return [`metadata.${escapeForDisplay(unknown)}`, 'is not a part of metadata; put it under headers'];
+  for (const key of Object.keys(metadata))
+    if (!metadataKeys.has(key))
+      return [`metadata.${escapeForDisplay(key)}`, 'is not a part of metadata; put it under headers'];
   for (const key of ['correlationId', 'causationId', 'actor'] as const) {
     const value = metadata[key];
     if (value === undefined) continue;
