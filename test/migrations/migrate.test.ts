@@ -1,4 +1,5 @@
 /** Migrations: the same files on both databases, once each, in order, and really dry on a dry run. */
+import * as E from 'fp-ts/lib/Either.js';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { epochOf } from '../../src/adapters/postgres/life.js';
@@ -92,7 +93,9 @@ for (const subject of sqlSubjects) {
 
     it('printed as one script and run by other means, they are found done, with the same schema', async () => {
       const { executor } = opened;
-      await executor.transaction(({ run }) => run(`commit;\n${printMigrations(schema)}\nbegin;`));
+      const printed = printMigrations(schema);
+      if (E.isLeft(printed)) throw new Error(printed.left.reason);
+      await executor.transaction(({ run }) => run(`commit;\n${printed.right}\nbegin;`));
       expect((await migrate(executor, { schema })).run).toEqual([]);
       expect(await dumpSchema(opened.sql, schema)).toBe(readFileSync(dumpFile, 'utf8'));
     });

@@ -1,11 +1,12 @@
 /** Migrations: plain SQL, forward only, each in a transaction of its own, one process at a time. */
+import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../../core/fault.js';
-import type { StoreClosed, StoreUnavailable } from '../../store/event-store.js';
+import type { InvalidRequest, StoreClosed, StoreUnavailable } from '../../store/event-store.js';
 import { type Executor, faultOf, type SqlFault, type Transaction, unreachable } from './executor.js';
 import { runningCluster, unknownCluster } from './life.js';
 import { text } from './rows.js';
 import { migrationTexts } from './sql.generated.js';
-import { quoted, type Statements, statementsOf } from './statements.js';
+import { checkSchema, quoted, type Statements, statementsOf } from './statements.js';
 
 /** A migration that was run says something else now. Nothing was written. Restore the file: what was released never changes. */
 export interface MigrationChanged {
@@ -221,16 +222,19 @@ export const missingMigrations = async (
 };
 
 /** All migrations as one script for those who run SQL by other means; it notes them, so that `migrate` finds them done. */
-export const printMigrations = (schema: string): string => {
+export const printMigrations = (schema: string): E.Either<InvalidRequest, string> => {
+  const checked = checkSchema(schema);
+  if (E.isLeft(checked)) return checked;
   const statements = statementsOf(schema);
   const parts = allMigrations.map(
     ({ id, file, checksum, sql }) =>
       `-- ${file}\nbegin;\n${searchPath(schema)};\n${sql}\ninsert into ${quoted(schema)}.migrations (id, name, checksum) values (${id}, '${file}', '${checksum}');\ncommit;\n`,
   );
-  return [
-    `create schema if not exists ${quoted(schema)};\n${statements.migrationsTable.text};\n`,
-    ...parts,
-  ].join('\n');
+  return E.right(
+    [`create schema if not exists ${quoted(schema)};\n${statements.migrationsTable.text};\n`, ...parts].join(
+      '\n',
+    ),
+  );
 };
 
 /** A rejection of `migrate` as a value. */

@@ -1,5 +1,6 @@
 /** `watersmeet migrate`: brings a store's schema up to date, or says what would be done. */
 import type { Command } from 'commander';
+import * as TE from 'fp-ts/lib/TaskEither.js';
 import { migratePGlite, pgliteMigrationStatus } from '../../adapters/pglite/index.js';
 import {
   migratePostgres,
@@ -69,7 +70,7 @@ const migrateAt = (
 const migrate = async (session: Session, options: MigrateOptions): Promise<void> => {
   const { schema = schemaDefault, dryRun = false, status = false, json = false } = options;
   if (options.print === true) {
-    await session.out(printMigrations(schema));
+    await session.out(await toPromise(TE.fromEither(printMigrations(schema))));
     return;
   }
   const place = placeOf(session, options);
