@@ -37,6 +37,24 @@ const atOnce = <S>(
   ...messages: ReadonlyArray<S>
 ) => Promise.all(messages.map((one) => runtime.handle(one as never)()));
 
+/** A branch of another process that adds 5 to a count of 10 at version 1; the process died before the merge. */
+const leaveBranch = async (store: EventStore): Promise<string> => {
+  const branchId = '0190163d-8694-739b-aea5-966c26f8ad93';
+  const cause = { messageId: 'theirs', type: 'Add', schemaVersion: 1, data: { by: 5 } };
+  const events = [{ type: 'Added', schemaVersion: 1, data: { by: 5 } }];
+  const baseHash = hashOf({ count: 10, items: {}, highest: 10, prices: {} });
+  const data = { branchId, epoch: 1, base: 1, baseHash, events, messages: [], completes: false, cause };
+  const branch = {
+    eventId: branchId,
+    type: recordTypes.mergeSagaState,
+    schemaVersion: 1,
+    data,
+    metadata: {},
+  };
+  await toPromise(store.append({ streamName: stream, expected: { _tag: 'any' }, events: [branch] }));
+  return branchId;
+};
+
 describe('a saga in conflict', () => {
   it('keeps both sides’ changes, runs each handler once, and leaves the branch’s events on the trunk', async () => {
     const { store, runtime } = start();
@@ -105,20 +123,7 @@ describe('a saga in conflict', () => {
   it('an append that lost only to branch records moves past them, and makes no branch of its own', async () => {
     const { store, runtime } = start();
     await toPromise(runtime.handle(message('Add', { by: 10 })));
-    // Another process leaves its branch, and dies before the merge.
-    const branchId = '0190163d-8694-739b-aea5-966c26f8ad93';
-    const cause = { messageId: 'theirs', type: 'Add', schemaVersion: 1, data: { by: 5 } };
-    const events = [{ type: 'Added', schemaVersion: 1, data: { by: 5 } }];
-    const baseHash = hashOf({ count: 10, items: {}, highest: 10, prices: {} });
-    const data = { branchId, epoch: 1, base: 1, baseHash, events, messages: [], completes: false, cause };
-    const branch = {
-      eventId: branchId,
-      type: recordTypes.mergeSagaState,
-      schemaVersion: 1,
-      data,
-      metadata: {},
-    };
-    await toPromise(store.append({ streamName: stream, expected: { _tag: 'any' }, events: [branch] }));
+    const branchId = await leaveBranch(store);
     expect(await toPromise(runtime.handle(message('Add', { by: 100 })))).toMatchObject({
       _tag: 'Appended',
       fastForwards: 1,
@@ -279,6 +284,19 @@ describe('completion', () => {
     await atOnce(runtime, message('Add', { by: 1 }), message('Finish'));
     expect(await toPromise(runtime.load('b'))).toMatchObject({ completed: true, pending: [] });
     expect((await typesOf(store)).filter((type) => type === recordTypes.sagaCompleted)).toHaveLength(1);
+  });
+
+  it('a completion that meets a branch becomes one itself: the saga completes on the merged state', async () => {
+    const { store, runtime } = start();
+    await toPromise(runtime.handle(message('Add', { by: 10 })));
+    await leaveBranch(store);
+    expect(await toPromise(runtime.handle(message('Finish')))).toMatchObject({ _tag: 'Merged' });
+    expect(await toPromise(runtime.load('b'))).toMatchObject({
+      completed: true,
+      pending: [],
+      state: { count: 15 },
+    });
+    expect((await typesOf(store)).slice(-2)).toEqual([recordTypes.sagaMerged, recordTypes.sagaCompleted]);
   });
 
   it('both sides complete: one completion, one message', async () => {
