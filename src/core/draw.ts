@@ -135,7 +135,7 @@ const mergedText = (record: records.SagaMergedRecord): string => {
     ...(record.added > 0 ? [`${record.added} added`] : []),
     ...(['release', 'cancel', 'replace'] as const).flatMap((fate) => {
       const count = record.messages.filter((message) => message.fate === fate).length;
-      return count === 0 ? [] : [`${count} message(s) to ${fate}`];
+      return count === 0 ? [] : [`${count === 1 ? '1 message' : `${count} messages`} to ${fate}`];
     }),
     ...record.compensations.map(({ hook }) => `compensate: ${escapeForDisplay(hook)}`),
     ...(record.late === 'none' ? [] : [`late: ${record.late}`]),

@@ -148,7 +148,7 @@ const parked = (instance: Instance, branchIds: ReadonlyArray<string>, reason: st
   streamName: instance.streamName,
   branchIds,
   reason,
-  message: `${instance.streamName} is parked: a merge of ${branchIds.length} branch(es) was refused (${reason}). Mend the merger, change mergerVersion, and deliver the message again.`,
+  message: `${instance.streamName} is parked: the merge of ${branchIds.length === 1 ? 'a branch' : `${branchIds.length} branches`} was refused (${reason}). Mend the merger, change mergerVersion, and deliver the message again.`,
 });
 
 /** Merges what waits, so that no more branches wait than handlers are in flight. `undefined` where handling may go on. */

@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { sharedFile } from '../support/shared-data.js';
 import { readXes, type XesError, type XesFailure, type XesTrace } from '../../sagas/loan-application/xes.js';
 
 const root = resolve('.');
@@ -541,7 +542,6 @@ describe('the bundled sample log', () => {
 });
 
 describe('real event logs', () => {
-  const data = resolve(root, process.env['WATERSMEET_DATA'] ?? '../shared/data');
   const logs: ReadonlyArray<readonly [string, number, number]> = [
     ['bpic2012/loans.xes.gz', 6_859, 136_791],
     ['receipt/receipt.xes.gz', 1_434, 8_577],
@@ -549,10 +549,9 @@ describe('real event logs', () => {
     ['bpic2013/bpic2013_closed.xes.gz', 1_487, 6_660],
   ];
   for (const [name, traces, events] of logs) {
-    const path = join(data, name);
-    const isHere = existsSync(path);
-    (isHere ? it : it.skip)(
-      `${name} has ${traces} traces and ${events} events${isHere ? '' : ' (skipped: no such file in WATERSMEET_DATA)'}`,
+    const { path, skip } = sharedFile(name);
+    (skip === undefined ? it : it.skip)(
+      `${name} has ${traces} traces and ${events} events${skip === undefined ? '' : ` (skipped: ${skip})`}`,
       async () => {
         let [traceCount, eventCount] = [0, 0];
         for await (const found of readXes(path)) {
