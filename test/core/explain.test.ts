@@ -115,7 +115,6 @@ describe('the explanation of a conflict', () => {
     const drawing = drawSaga(events).join('\n');
     expect(drawing).toContain('o MergeSagaState');
     expect(drawing).toContain('M SagaMerged');
-    // eslint-disable-next-line no-control-regex -- these are what must not be there
     expect(drawing).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
   });
 });
