@@ -8,9 +8,16 @@ export interface Wake {
 
 export const makeWake = (): Wake => {
   const waiting = new Set<() => void>();
+  let isDue = false;
   return {
+    // Once a turn of the event loop: who wakes finds a burst of news as one page, and not a page for each.
     notify: () => {
-      for (const resolve of waiting) resolve();
+      if (isDue || waiting.size === 0) return;
+      isDue = true;
+      setImmediate(() => {
+        isDue = false;
+        for (const resolve of [...waiting]) resolve();
+      });
     },
     wait: (ms, signal) =>
       new Promise((resolve) => {
