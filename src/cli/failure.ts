@@ -108,7 +108,7 @@ const words: Readonly<Record<string, (fields: Fields) => string>> = {
     `the stream ${text(streamName)} is archived; open it again to write to it`,
   StreamTombstoned: ({ streamName }) =>
     `the stream ${text(streamName)} is tombstoned: its events are gone for good`,
-  InvalidName: ({ field, value, reason }) => `${text(field)} ${text(value)}: ${text(reason)}`,
+  InvalidName: ({ field, value, reason }) => `the ${text(field)} "${text(value)}" ${text(reason)}`,
   InvalidRequest: ({ field, reason }) => `${text(field)} ${text(reason)}`,
   InvalidEvent: ({ type, path, reason }) =>
     `an event ${text(type)} cannot be stored: ${text(path)} ${text(reason)}`,

@@ -1,6 +1,7 @@
 /** `watersmeet run`: feeds an input to a saga, does what is owed, and says what came of it. */
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
+import type { Program } from '../../runtime/program.js';
 import { runCases, type RunProgress } from '../../runtime/run-cases.js';
 import type { SagaHooks } from '../../runtime/saga-context.js';
 import { sagaRuntime } from '../../runtime/saga-runtime.js';
@@ -88,6 +89,11 @@ const runOn = async (running: Running): Promise<number> => {
   const surveyed = await survey(program, store, options.verify === true ? stored.note : undefined);
   const verified: Verification | undefined =
     options.verify === true ? await verify(running, stored) : undefined;
+  // A comparison that was broken off has verified nothing.
+  if (session.signal.aborted) {
+    tellInterrupted(session, progress);
+    return exitCodes.interrupted;
+  }
   const report = reportOf({ running, tally, progress, elapsedMs, surveyed, verified });
   if (options.json === true) await session.out(JSON.stringify(report));
   else await session.out(await summaryOf(running, report));
@@ -106,6 +112,11 @@ const inputOf = (session: Session, saga: string, { input }: RunOptions): string 
   throw badOption('--input', 'is missing: name the file with the messages, as in --input log.xes.gz');
 };
 
+/** Reads as far as the first case, so that a file that cannot be read leaves no empty store behind. */
+const checkInput = async (program: Program, input: string): Promise<void> => {
+  for await (const _ of program.readCases(input)) return;
+};
+
 const run = async (session: Session, saga: string, options: RunOptions): Promise<number> => {
   if (options.verify === true && options.share !== undefined)
     throw badOption(
@@ -115,6 +126,7 @@ const run = async (session: Session, saga: string, options: RunOptions): Promise
   const program = await loadProgram(session, saga);
   const input = inputOf(session, saga, options);
   const place = storeForInput(session, options, input);
+  await checkInput(program, input);
   // One connection for each worker, one for the subscription, one for its checkpoints.
   const opening = { schema: options.schema, poolMax: options.workers + 2, create: true };
   return withStore(place, opening, (store) => runOn({ session, program, input, place, options, store }));
