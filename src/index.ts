@@ -94,6 +94,16 @@ export type {
 export { sagaRuntime, type SagaRuntime } from './runtime/saga-runtime.js';
 export * from './store/event-store.js';
 export { newId } from './store/ids.js';
+export type {
+  AcquireError,
+  AcquireRequest,
+  Fence,
+  KeepError,
+  Lease,
+  LeaseHeld,
+  LeaseLost,
+  Leases,
+} from './store/leases.js';
 export { defaultLimits } from './store/limits.js';
 export type { Snapshot, Snapshots } from './store/snapshots.js';
 export { type Case, program, type Program, type TimedMessage } from './runtime/program.js';

@@ -7,12 +7,15 @@ import type { EventData, RecordedEvent } from '../core/event.js';
 import type {
   ExpectedVersion,
   InvalidExpectedVersion,
-  InvalidName,
   Position,
   StreamName,
   StreamVersion,
   Tenant,
 } from '../core/stream.js';
+import type { Fence, LeaseLost, Leases } from './leases.js';
+import type { BadRequest, Unreachable } from './store-errors.js';
+
+export type { InvalidRequest, MigrationMissing, StoreClosed, StoreUnavailable } from './store-errors.js';
 
 /** Another writer was first. Nothing was written. Read from `expected` on (or take `tail`), decide again, retry or merge. */
 export interface VersionConflict {
@@ -67,19 +70,6 @@ export interface LimitExceeded {
   readonly found: number;
 }
 
-/** A request that no store can serve: a page of 0 events, a position that is none. Nothing was written. Mend the request. */
-export interface InvalidRequest {
-  readonly _tag: 'InvalidRequest';
-  readonly field: string;
-  readonly reason: string;
-}
-
-/** The store cannot be reached or refuses to work. Nothing was written. Retry later; see `message`. */
-export interface StoreUnavailable {
-  readonly _tag: 'StoreUnavailable';
-  readonly message: string;
-}
-
 /**
  * The connection was lost while the answer was on its way and the store could not be asked again within its patience.
  * The append may or may not be written. Repeat the very same append, with the same event ids: it is recognised.
@@ -88,12 +78,6 @@ export interface OutcomeUnknown {
   readonly _tag: 'OutcomeUnknown';
   readonly streamName: StreamName;
   readonly eventIds: ReadonlyArray<string>;
-  readonly message: string;
-}
-
-/** The store's schema is missing or older than this program. Nothing was written. Run `watersmeet migrate`. */
-export interface MigrationMissing {
-  readonly _tag: 'MigrationMissing';
   readonly message: string;
 }
 
@@ -110,17 +94,11 @@ export interface NotSupported {
   readonly capability: keyof Capabilities;
 }
 
-/** The store was closed by this process. Nothing was written. Open it again. */
-export interface StoreClosed {
-  readonly _tag: 'StoreClosed';
-}
-
-type Unreachable = StoreUnavailable | MigrationMissing | StoreClosed;
-type BadRequest = InvalidName | InvalidRequest;
 type StreamClosed = StreamArchived | StreamTombstoned;
 
 export type AppendError =
   | VersionConflict
+  | LeaseLost
   | StreamClosed
   | InvalidEvent
   | InvalidExpectedVersion
@@ -149,6 +127,8 @@ export interface AppendRequest {
   readonly events: ReadonlyArray<EventData>;
   /** How many events written since the expected version a refusal hands over, 0 to 4,096. Default 0: none, `tail` is undefined. */
   readonly tailMax?: number;
+  /** Refuse the append with `LeaseLost` once this lease is another's; compared in the same step in which the events are written. */
+  readonly fence?: Fence;
 }
 
 export interface AppendResult {
@@ -290,6 +270,8 @@ export interface Capabilities {
   readonly durable: boolean;
   /** Several processes may share it. */
   readonly multiProcess: boolean;
+  /** It keeps leases, and refuses appends that are fenced with a lost one. */
+  readonly leases: boolean;
 }
 
 export interface StoreLimits {
@@ -341,6 +323,8 @@ export interface EventStore {
   /** The life of the store: changes when it is restored elsewhere, and checkpoints of the old one are refused. */
   readonly epoch: () => TaskEither<Unreachable, string>;
   readonly checkpoints: Checkpoints;
+  /** Leases that appends can be fenced with. `undefined` where the store has none. */
+  readonly leases: Leases | undefined;
   /** Ends subscriptions and gives back what was opened. A pool that was handed in stays open. */
   readonly close: () => Promise<void>;
 }

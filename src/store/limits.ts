@@ -21,6 +21,7 @@ import type {
   LimitExceeded,
   StoreLimits,
 } from './event-store.js';
+import type { Fence } from './leases.js';
 
 export const defaultLimits: StoreLimits = {
   eventBytesMax: 16 * 1024 * 1024,
@@ -30,11 +31,12 @@ export const defaultLimits: StoreLimits = {
 export const pageMax = 4_096;
 export const pageDefault = 512;
 export const eventTypeBytesMax = 256;
-const idBytesMax = 512;
+export const idBytesMax = 512;
 
 /** A checked append: names are good, and each event's `data` and `metadata` are JSON that is stored unchanged. */
-export interface CheckedAppend extends Required<Omit<AppendRequest, 'tailMax'>> {
+export interface CheckedAppend extends Required<Omit<AppendRequest, 'tailMax' | 'fence'>> {
   readonly tailMax: number;
+  readonly fence?: Fence;
 }
 
 const invalid = (index: number, event: EventData, path: string, reason: string): InvalidEvent => ({
@@ -173,9 +175,20 @@ export const checkAppend = (
   if (E.isLeft(expected)) return expected;
   const tailMax = checkCount('tailMax', request.tailMax, 0, 0, pageMax);
   if (E.isLeft(tailMax)) return tailMax;
+  const fence = checkFence(request.fence);
+  if (E.isLeft(fence)) return fence;
   const events = checkEvents(request.events, limits);
   if (E.isLeft(events)) return events;
   return E.right({ ...request, tenant: request.tenant ?? defaultTenant, tailMax: tailMax.right });
+};
+
+/** A fence names a lease as `acquire` answered it. */
+const checkFence = (fence: Fence | undefined): E.Either<AppendError, void> => {
+  if (fence === undefined) return E.right(undefined);
+  const lease = checkName('fence.lease', fence.lease, idBytesMax);
+  if (E.isLeft(lease)) return lease;
+  const token = checkCount('fence.token', fence.token, 0, 1, Number.MAX_SAFE_INTEGER);
+  return E.isLeft(token) ? token : E.right(undefined);
 };
 
 /** A position is what a store answered before; anything else is refused. */

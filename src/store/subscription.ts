@@ -15,6 +15,7 @@ import type {
   SubscriptionItem,
 } from './event-store.js';
 import { checkCount, pageDefault, pageMax } from './limits.js';
+import { realTimers, type Timers } from './timers.js';
 import type { Wake } from './wake.js';
 
 /** What a subscription needs of a store. */
@@ -22,6 +23,8 @@ export interface SubscriptionSource extends Pick<EventStore, 'readAll' | 'epoch'
   /** Woken by appends of this process; appends of others are found by polling. */
   readonly wake: Wake;
   readonly isClosed: () => boolean;
+  /** The clock that the alarm is measured by; give the wake the same. Default: the machine's. */
+  readonly timers?: Timers;
 }
 
 /** How often in a row a store may be unavailable before the subscriber is told; waits double from 100 ms to 5 s. */
@@ -68,7 +71,10 @@ const patiently = async <A>(
 };
 
 /** Raises the alarm once for each time the order is held back, when it lasts too long. */
-const lagAlarm = (lagAlarmMs: number): ((heldBack: HeldBack | undefined) => HeldBack | undefined) => {
+const lagAlarm = (
+  lagAlarmMs: number,
+  timers: Timers,
+): ((heldBack: HeldBack | undefined) => HeldBack | undefined) => {
   let since: number | undefined;
   let raised = false;
   return (heldBack) => {
@@ -77,7 +83,7 @@ const lagAlarm = (lagAlarmMs: number): ((heldBack: HeldBack | undefined) => Held
       raised = false;
       return undefined;
     }
-    const now = performance.now();
+    const now = timers.now();
     since ??= now;
     const lagMs = Math.max(heldBack.heldBackMs, now - since);
     if (raised || lagMs < lagAlarmMs) return undefined;
@@ -97,7 +103,7 @@ export async function* pollingSubscription(
   if (epoch === undefined) return;
   if (request.after !== undefined && request.after.epoch !== epoch)
     return fail({ _tag: 'EpochChanged', checkpointEpoch: request.after.epoch, storeEpoch: epoch });
-  const alarm = lagAlarm(settings.lagAlarmMs);
+  const alarm = lagAlarm(settings.lagAlarmMs, source.timers ?? realTimers);
   let last = request.after?.position ?? startPosition;
   let announced = false;
   const checkpoint = (): Checkpoint => ({ position: last, epoch });

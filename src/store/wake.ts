@@ -1,4 +1,5 @@
 /** Wakes those who wait for news, early; who is never woken looks again after its own time. */
+import { realTimers, type Timers } from './timers.js';
 
 export interface Wake {
   /** Resolves at the next `notify`, after `ms` milliseconds, or when the signal aborts, whichever is first. */
@@ -6,7 +7,7 @@ export interface Wake {
   readonly notify: () => void;
 }
 
-export const makeWake = (): Wake => {
+export const makeWake = (timers: Timers = realTimers): Wake => {
   const waiting = new Set<() => void>();
   let isDue = false;
   return {
@@ -14,7 +15,7 @@ export const makeWake = (): Wake => {
     notify: () => {
       if (isDue || waiting.size === 0) return;
       isDue = true;
-      setImmediate(() => {
+      timers.soon(() => {
         isDue = false;
         for (const resolve of [...waiting]) resolve();
       });
@@ -23,12 +24,12 @@ export const makeWake = (): Wake => {
       new Promise((resolve) => {
         if (signal?.aborted === true) return resolve();
         const done = (): void => {
-          clearTimeout(timer);
+          callOff();
           waiting.delete(done);
           signal?.removeEventListener('abort', done);
           resolve();
         };
-        const timer = setTimeout(done, ms);
+        const callOff = timers.after(ms, done);
         waiting.add(done);
         signal?.addEventListener('abort', done, { once: true });
       }),

@@ -13,6 +13,7 @@ import { checkpointsPart } from './contract/checkpoints.js';
 import { closingPart } from './contract/closing.js';
 import { concurrencyPart } from './contract/concurrency.js';
 import { idempotencyPart } from './contract/idempotency.js';
+import { leasesPart } from './contract/leases.js';
 import { markPart } from './contract/mark.js';
 import { metadataPart } from './contract/metadata.js';
 import { readAllPart } from './contract/read-all.js';
@@ -36,6 +37,7 @@ const parts: ReadonlyArray<ContractPart> = [
   readStreamPart,
   readAllPart,
   markPart,
+  leasesPart,
   checkpointsPart,
   subscribePart,
   badInputPart,

@@ -151,7 +151,13 @@ for (const subject of sqlSubjects) {
         executor,
         statements,
         limits: sqlLimits(),
-        capabilities: { atomicAppendMany: true, idempotentAny: true, durable: true, multiProcess: true },
+        capabilities: {
+          atomicAppendMany: true,
+          idempotentAny: true,
+          durable: true,
+          multiProcess: true,
+          leases: true,
+        },
         resolveOutcomeMs: 1_000,
       });
       const [one, two] = [aStream(), aStream()];

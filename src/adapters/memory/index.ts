@@ -40,20 +40,25 @@ import {
   pageDefault,
   pageMax,
 } from '../../store/limits.js';
+import type { Leases } from '../../store/leases.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { newId } from '../../store/ids.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
 import { keepCheckpoints, keepSnapshots } from './keeping.js';
+import { keepLeases } from './leases.js';
 import { makeStreamTable, type MemoryStream, type StreamTable } from './stream-table.js';
 
 export interface MemoryStoreOptions {
   readonly limits?: Partial<StoreLimits>;
   /** The clock that `recordedAt` is read from. Default: the machine's. Nothing is decided by it. */
   readonly now?: () => Date;
+  /** The clock that leases end by, in milliseconds; it never goes back. Default: the time since the process began. */
+  readonly clockMs?: () => number;
 }
 
 export interface MemoryStore extends EventStore {
+  readonly leases: Leases;
   readonly snapshots: Snapshots;
 }
 
@@ -129,7 +134,7 @@ const readAll = (table: StreamTable, request: ReadAllRequest): E.Either<ReadAllE
 const isError = (answer: AppendError | AppendResult): answer is AppendError => '_tag' in answer;
 
 const appendMany = (
-  table: StreamTable,
+  { judge, write }: Pick<StreamTable, 'judge' | 'write'>,
   limits: StoreLimits,
   requests: ReadonlyArray<AppendRequest>,
 ): E.Either<AppendManyError, ReadonlyArray<AppendResult>> => {
@@ -137,9 +142,9 @@ const appendMany = (
   if (E.isLeft(checked)) return checked;
   const answers: Array<() => AppendResult> = [];
   for (const append of checked.right) {
-    const judged = table.judge(append);
+    const judged = judge(append);
     if (judged !== undefined && isError(judged)) return E.left(judged);
-    answers.push(() => judged ?? table.write(append));
+    answers.push(() => judged ?? write(append));
   }
   return E.right(answers.map((answer) => answer()));
 };
@@ -209,6 +214,13 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   const epoch = newId();
   const checkpoints = keepCheckpoints(epoch);
   const snapshots = keepSnapshots();
+  const leases = keepLeases(options.clockMs ?? (() => performance.now()));
+  /** What was written under a lease is recognised when it is repeated, even after the lease is lost. */
+  const judge: StreamTable['judge'] = (append) => {
+    const judged = table.judge(append);
+    const isRepeat = judged !== undefined && !isError(judged) && judged.idempotent;
+    return isRepeat ? judged : (leases.judge(append.fence) ?? judged);
+  };
   let closed = false;
   /** One call: refused after `close`, else answered at once but never in the caller's own turn. */
   const call =
@@ -228,16 +240,23 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   return {
     name: 'memory',
     limits,
-    capabilities: { atomicAppendMany: true, idempotentAny: true, durable: false, multiProcess: false },
+    capabilities: {
+      atomicAppendMany: true,
+      idempotentAny: true,
+      durable: false,
+      multiProcess: false,
+      leases: true,
+    },
     append: (request) =>
       call<AppendError, AppendResult>(() => {
         const checked = checkAppend(request, limits);
         if (E.isLeft(checked)) return checked;
-        const judged = table.judge(checked.right);
+        const judged = judge(checked.right);
         if (judged === undefined) return E.right(written(table.write(checked.right)));
         return isError(judged) ? E.left(judged) : E.right(judged);
       }),
-    appendMany: (requests) => call(() => written(appendMany(table, limits, requests))),
+    appendMany: (requests) =>
+      call(() => written(appendMany({ judge, write: table.write }, limits, requests))),
     readStream: (request) => call(() => readStream(table, request)),
     readAll: store.readAll,
     subscribe: (request) => pollingSubscription({ ...store, wake, isClosed: () => closed }, request),
@@ -251,6 +270,11 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
     snapshots: {
       load: (key) => call(() => E.right(snapshots.load(key))),
       save: (key, snapshot) => call(() => E.right(snapshots.save(key, snapshot))),
+    },
+    leases: {
+      acquire: (request) => call(() => leases.acquire(request)),
+      renew: (lease, ttlMs) => call(() => leases.renew(lease, ttlMs)),
+      release: (lease) => call(() => leases.release(lease)),
     },
     close: async () => {
       closed = true;

@@ -106,7 +106,13 @@ export const openPGlite =
           executor,
           statements: statementsOf(schema),
           limits: sqlLimits(options.limits),
-          capabilities: { atomicAppendMany: true, idempotentAny: true, durable, multiProcess: false },
+          capabilities: {
+            atomicAppendMany: true,
+            idempotentAny: true,
+            durable,
+            multiProcess: false,
+            leases: true,
+          },
           // There is no connection that could be lost.
           resolveOutcomeMs: 1_000,
         }),

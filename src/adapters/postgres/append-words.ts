@@ -4,13 +4,14 @@ import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
 import { eventOfJson, type Refusal, type Written } from './rows.js';
 
-const requestJson = ({ tenant, streamName, expected, events, tailMax }: CheckedAppend) => ({
+const requestJson = ({ tenant, streamName, expected, events, tailMax, fence }: CheckedAppend) => ({
   tenant,
   stream: streamName,
   // A stream that is not there is one at version 0.
   expected: expected._tag === 'noStream' ? 'exactly' : expected._tag,
   version: expectedAfter(expected),
   tailMax,
+  ...(fence !== undefined && { fence }),
   events: events.map(({ eventId, type, schemaVersion, data, metadata }) => ({
     eventId,
     type,
@@ -31,12 +32,14 @@ export const resultOf = ({ streamName }: CheckedAppend, written: Written): Appen
 });
 
 export const refusalOf = (request: CheckedAppend, refusal: Refusal): AppendError => {
-  const { tenant, streamName, expected, tailMax, events } = request;
+  const { tenant, streamName, expected, tailMax, events, fence } = request;
   switch (refusal.outcome) {
     case 'archived':
       return { _tag: 'StreamArchived', tenant, streamName };
     case 'tombstoned':
       return { _tag: 'StreamTombstoned', tenant, streamName };
+    case 'lease_lost':
+      return { _tag: 'LeaseLost', lease: fence?.lease ?? '', token: fence?.token ?? 0 };
     case 'version_max':
       return {
         _tag: 'LimitExceeded',

@@ -190,7 +190,13 @@ export const openPostgres =
           executor,
           statements: statementsOf(schema),
           limits: sqlLimits(options.limits),
-          capabilities: { atomicAppendMany: true, idempotentAny: true, durable: true, multiProcess: true },
+          capabilities: {
+            atomicAppendMany: true,
+            idempotentAny: true,
+            durable: true,
+            multiProcess: true,
+            leases: true,
+          },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
         }),
       );

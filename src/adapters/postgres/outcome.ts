@@ -26,6 +26,8 @@ type Requests = ReadonlyArray<CheckedAppend>;
  * opened again, and what a batch without events requires may have been so when the lost statement ran.
  */
 const isFinal = ({ expected, events }: CheckedAppend, refusal: Refusal): boolean => {
+  // The lost statement is fenced as this one is, and tokens only grow.
+  if (refusal.outcome === 'lease_lost') return true;
   if (refusal.outcome !== 'conflict' || events.length === 0) return false;
   return (
     refusal.already_recorded.length > 0 ||

@@ -100,7 +100,7 @@ export interface Written {
   readonly position: string;
 }
 export type Refusal =
-  | { readonly outcome: 'archived' | 'tombstoned' }
+  | { readonly outcome: 'archived' | 'tombstoned' | 'lease_lost' }
   | { readonly outcome: 'version_max'; readonly version: StreamVersion }
   | {
       readonly outcome: 'conflict';

@@ -1,0 +1,55 @@
+/** The port for leases: who may do a thing for a while. What is written under one is fenced by the store, not by the holder's belief. */
+import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
+import type { BadRequest, Unreachable } from './store-errors.js';
+
+export interface Lease {
+  readonly name: string;
+  /** Grows with every holder of the name, from 1. */
+  readonly token: number;
+}
+
+/** Somebody else holds the lease. Nothing was changed. Wait up to `expiresInMs` and ask again, or leave the work to them. */
+export interface LeaseHeld {
+  readonly _tag: 'LeaseHeld';
+  readonly lease: string;
+  readonly holder: string;
+  readonly expiresInMs: number;
+}
+
+/** The lease has ended and was given to somebody else, or was released. Nothing was written. Stop the work done under it; acquire it again to go on. */
+export interface LeaseLost {
+  readonly _tag: 'LeaseLost';
+  readonly lease: string;
+  readonly token: number;
+}
+
+/** A condition of an append: it is refused with `LeaseLost` once the lease is another's. */
+export interface Fence {
+  readonly lease: string;
+  readonly token: number;
+}
+
+export interface AcquireRequest {
+  /** 1 to 512 bytes. */
+  readonly name: string;
+  /** Who asks, for people to read. 1 to 512 bytes. */
+  readonly holder: string;
+  /** How long it lasts unless renewed, in milliseconds by the store's clock, 1 to 86,400,000. */
+  readonly ttlMs: number;
+}
+
+export type AcquireError = LeaseHeld | BadRequest | Unreachable;
+export type KeepError = LeaseLost | BadRequest | Unreachable;
+
+/**
+ * A lease that nobody renews ends by itself; after that it is still its holder's until another takes it, and then the holder's
+ * fenced appends are refused: the store compares tokens in the same step in which it writes.
+ */
+export interface Leases {
+  /** Takes a lease that is free or has ended, under the next token. */
+  readonly acquire: (request: AcquireRequest) => TaskEither<AcquireError, Lease>;
+  /** Lets it last `ttlMs` from now. */
+  readonly renew: (lease: Lease, ttlMs: number) => TaskEither<KeepError, void>;
+  /** Gives it back. One that is lost already is nothing to worry about. */
+  readonly release: (lease: Lease) => TaskEither<BadRequest | Unreachable, void>;
+}
