@@ -54,7 +54,15 @@ export {
   type StateOfSaga,
 } from './core/saga.js';
 export { foldSaga, owed, type SagaLog } from './core/saga-log.js';
-export type { Owed, OwedCompensation, PendingBranch, SagaUnreadable, SagaView } from './core/saga-view.js';
+export type {
+  EvolveFailed,
+  Owed,
+  OwedCompensation,
+  PendingBranch,
+  SagaTruncated,
+  SagaUnreadable,
+  SagaView,
+} from './core/saga-view.js';
 export {
   any,
   categoryOf,

@@ -39,3 +39,7 @@ export const toPromise = async <L extends Tagged, A>(task: TaskEither<L, A>): Pr
   if (E.isLeft(result)) throw taggedError(result.left);
   return result.right;
 };
+
+/** What a thrown value says; anything can be thrown. */
+export const thrownMessage = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);

@@ -9,6 +9,7 @@ import {
   encodeWith,
 } from './codec.js';
 import type { EventData, EventMetadata, RecordedEvent } from './event.js';
+import { thrownMessage } from './fault.js';
 import { derivedId } from './ids.js';
 import { hashOf, type Json } from './json.js';
 import type { AnyEvent } from './merge.js';
@@ -77,9 +78,6 @@ export interface MessageInvalid {
 }
 
 export type ReactError = ReactionFailed | MessageInvalid | EncodeFailed;
-
-export const thrownMessage = (thrown: unknown): string =>
-  thrown instanceof Error ? thrown.message : String(thrown);
 
 const encodeAll = (
   definitions: Saga['events'],

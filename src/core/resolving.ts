@@ -1,5 +1,6 @@
 /** The merge of a saga's pending branches as one append: pure, cheap, and thrown away when somebody else was first. */
 import * as E from 'fp-ts/lib/Either.js';
+import { thrownMessage } from './fault.js';
 import { codecOf, encodeTagged, encodeWith } from './codec.js';
 import { type BuiltConflict, buildConflict, type Refusal, refuse, unusable } from './conflict.js';
 import type { EventData } from './event.js';
@@ -7,13 +8,7 @@ import { derivedId } from './ids.js';
 import { deepFreeze, hashOf, type Json } from './json.js';
 import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from './merge.js';
 import { decideFates, planCompensations, sortEvents } from './merge-fates.js';
-import {
-  cancelRepeatedKeys,
-  completedRecord,
-  encodeMessages,
-  type Instance,
-  thrownMessage,
-} from './reacting.js';
+import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
 import { type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
 import { type SagaMergedRecord, type SagaMergeRefusedRecord, withHeader } from './saga-records.js';
@@ -231,18 +226,32 @@ const attempt = <S, Ev extends AnyEvent>(
   }
 };
 
+export interface ResolveOptions {
+  /** Ask the merger twice, and refuse where the answers differ. Default false. */
+  readonly checkDeterminism?: boolean;
+  /** Breaks off what takes longer than `ms` milliseconds; then the merge is refused. Default: no limit. */
+  readonly timeLimit?:
+    | { readonly ms: number; readonly run: <A>(compute: () => A) => { readonly value: A } | undefined }
+    | undefined;
+}
+
+const tookTooLong = (ms = 0): string =>
+  `the merge took longer than ${ms} ms; a merger is a small calculation, without loops that may not end`;
+
 /** Merges all branches that wait on the log's view. The events of the answer are one append at exactly that view's version. */
 export const resolvePending = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
-  options: { readonly checkDeterminism?: boolean } = {},
+  { checkDeterminism = false, timeLimit }: ResolveOptions = {},
 ): Resolution => {
   const { pending, version } = log.view();
   const forgotten = pending.find(({ base }) => log.stateAt(base) === undefined);
   if (forgotten !== undefined) return { _tag: 'BaseForgotten', base: forgotten.base };
   const branchIds = pending.map(({ branchId }) => branchId);
-  const finished = attempt(saga, instance, log, options.checkDeterminism ?? false);
+  const compute = (): E.Either<Refusal, Finished> => attempt(saga, instance, log, checkDeterminism);
+  const inTime = timeLimit === undefined ? { value: compute() } : timeLimit.run(compute);
+  const finished = inTime?.value ?? refuse('tookTooLong', tookTooLong(timeLimit?.ms));
   if (E.isLeft(finished)) {
     const { reason, paths } = finished.left.refused;
     return {

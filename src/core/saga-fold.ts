@@ -5,7 +5,15 @@ import { decodeTagged, type DecodeFailed, decodeWith, problemsOf } from './codec
 import type { AnyEvent, ReleasedMessage } from './merge.js';
 import { recordTypes, type Saga } from './saga.js';
 import * as records from './saga-records.js';
-import type { LogEvent, OwedCompensation, Parked, PendingBranch, TrunkEvent } from './saga-view.js';
+import { thrownMessage } from './fault.js';
+import type {
+  EvolveFailed,
+  LogEvent,
+  OwedCompensation,
+  Parked,
+  PendingBranch,
+  TrunkEvent,
+} from './saga-view.js';
 import type { StreamVersion } from './stream.js';
 
 export interface Compensation extends OwedCompensation {
@@ -70,6 +78,9 @@ const read = <A>(event: LogEvent, codec: t.Type<A, unknown, unknown>): E.Either<
   });
 };
 
+/** Why a record could not be taken in. */
+export type StepFailed = DecodeFailed | EvolveFailed;
+
 /** Any fold, where the types of state and events do not matter. */
 type AnyFold = SagaFold<unknown, AnyEvent>;
 
@@ -90,12 +101,19 @@ const handle = (fold: AnyFold, messageId: string): void => {
     fold.pending = fold.pending.filter((branch) => branch.cause.messageId !== messageId);
 };
 
-const onOwnEvent = (fold: AnyFold, event: LogEvent): E.Either<DecodeFailed, void> => {
+const onOwnEvent = (fold: AnyFold, event: LogEvent): E.Either<StepFailed, void> => {
   const decoded = decodeTagged(fold.saga.events, event);
   if (E.isLeft(decoded)) return decoded;
   const header = records.headerOf(event.metadata);
   // Branch events stand in the append that merges them; the merged state comes whole, in `SagaMerged`.
-  if (header?.branchId === undefined) fold.state = fold.saga.evolve(fold.state, decoded.right);
+  if (header?.branchId === undefined)
+    try {
+      fold.state = fold.saga.evolve(fold.state, decoded.right);
+    } catch (thrown) {
+      const { type, schemaVersion } = event;
+      const message = `evolve threw on ${type}: ${thrownMessage(thrown)}`;
+      return E.left({ _tag: 'EvolveFailed', type, schemaVersion, message, thrown });
+    }
   fold.trunk.push({ version: event.version, event: decoded.right });
   if (header?.mergeId === undefined && event.metadata.causationId !== undefined)
     handle(fold, event.metadata.causationId);
@@ -149,7 +167,7 @@ const onCompensationFailed = (fold: AnyFold, failed: records.CompensationFailedR
   fold.compensations.set(failed.compensationId, { ...planned, attempt: attempt + 1, parked });
 };
 
-const onSagaMerged = (fold: AnyFold, event: LogEvent): E.Either<DecodeFailed, void> => {
+const onSagaMerged = (fold: AnyFold, event: LogEvent): E.Either<StepFailed, void> => {
   const record = read(event, records.sagaMerged);
   if (E.isLeft(record)) return record;
   const state = decodeWith('SagaMerged.state', fold.saga.state, record.right.state);
@@ -160,7 +178,7 @@ const then = <A>(
   event: LogEvent,
   codec: t.Type<A, unknown, unknown>,
   change: (record: A) => void,
-): E.Either<DecodeFailed, void> => {
+): E.Either<StepFailed, void> => {
   const record = read(event, codec);
   return E.isLeft(record) ? record : E.right(change(record.right));
 };
@@ -169,7 +187,7 @@ const then = <A>(
 export const step = <S, Ev extends AnyEvent>(
   typed: SagaFold<S, Ev>,
   event: LogEvent,
-): E.Either<DecodeFailed, void> => {
+): E.Either<StepFailed, void> => {
   // The records decide by their type what they are; the saga's own types are put back by the codecs.
   const fold = typed as unknown as AnyFold;
   switch (event.type) {

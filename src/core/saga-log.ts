@@ -1,9 +1,8 @@
 /** A saga's log: the fold of its stream as it grows, and the questions it answers. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { DecodeFailed } from './codec.js';
 import type { AnyEvent, ReleasedMessage } from './merge.js';
 import type { Saga } from './saga.js';
-import { emptyFold, step } from './saga-fold.js';
+import { emptyFold, step, type StepFailed } from './saga-fold.js';
 import type { LogEvent, Owed, SagaUnreadable, SagaView } from './saga-view.js';
 import { noEvents, type StreamVersion } from './stream.js';
 
@@ -44,7 +43,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     if (fold.trunk.length > 2 * keepStates) fold.trunk = fold.trunk.slice(-keepStates);
   };
 
-  const take = (event: LogEvent): E.Either<DecodeFailed, void> => {
+  const take = (event: LogEvent): E.Either<StepFailed, void> => {
     const stepped = step(fold, event);
     if (E.isLeft(stepped)) return stepped;
     version = event.version;
@@ -86,7 +85,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
   };
 };
 
-const unreadable = (event: LogEvent, problem: DecodeFailed): SagaUnreadable => ({
+const unreadable = (event: LogEvent, problem: StepFailed): SagaUnreadable => ({
   _tag: 'SagaUnreadable',
   streamName: event.streamName,
   version: event.version,

@@ -99,6 +99,7 @@ export const sagaMergeRefused = t.readonly(
     cause: t.union([
       t.literal('refused'),
       t.literal('threw'),
+      t.literal('tookTooLong'),
       t.literal('baseChanged'),
       t.literal('notDeterministic'),
       t.literal('unusable'),

@@ -53,11 +53,29 @@ export interface TrunkEvent<Ev> {
   readonly event: Ev;
 }
 
-/** A record of the stream that its codec does not accept. Nothing was written. See `problem`; the saga cannot be used until it fits. */
+/** The saga's `evolve` threw on an event that has been recorded. Nothing was written. Mend `evolve`: it must accept whatever was once recorded. */
+export interface EvolveFailed {
+  readonly _tag: 'EvolveFailed';
+  readonly type: string;
+  readonly schemaVersion: number;
+  readonly message: string;
+  readonly thrown: unknown;
+}
+
+/** A record of the stream that its codec or `evolve` does not accept. Nothing was written. See `problem`; the saga cannot be used until it fits. */
 export interface SagaUnreadable {
   readonly _tag: 'SagaUnreadable';
   readonly streamName: string;
   readonly version: StreamVersion;
-  readonly problem: DecodeFailed;
+  readonly problem: DecodeFailed | EvolveFailed;
+  readonly message: string;
+}
+
+/** The stream begins after its first version: it was truncated. Nothing was written, and nothing is guessed. Restore its beginning; a saga is the fold of its whole stream. */
+export interface SagaTruncated {
+  readonly _tag: 'SagaTruncated';
+  readonly streamName: string;
+  /** The first version that is still there; 0 where none is. */
+  readonly begins: StreamVersion;
   readonly message: string;
 }

@@ -1,10 +1,11 @@
 /** Does what one saga's stream owes: merges that nobody finished, and compensations. Safe to run anywhere, any number of times. */
 import * as E from 'fp-ts/lib/Either.js';
+import { thrownMessage } from '../core/fault.js';
 import type { EventData } from '../core/event.js';
 import { derivedId } from '../core/ids.js';
 import type { Json } from '../core/json.js';
 import type { AnyEvent } from '../core/merge.js';
-import { cancelRepeatedKeys, encodeMessages, type Instance, thrownMessage } from '../core/reacting.js';
+import { cancelRepeatedKeys, encodeMessages, type Instance } from '../core/reacting.js';
 import { recordTypes } from '../core/saga.js';
 import type { SagaLog } from '../core/saga-log.js';
 import type { OwedCompensation } from '../core/saga-view.js';
@@ -131,8 +132,13 @@ export type DoOwed = (instance: Instance) => Promise<E.Either<ResolveError, void
 export const doOwed = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>, resolve: ResolveConflict): DoOwed => {
   const queue = oneAtATime();
   const run = async (instance: Instance): Promise<E.Either<ResolveError, void>> => {
-    const resolved = await resolve(instance);
-    return E.isLeft(resolved) ? resolved : compensate(shell, instance);
+    // Ends: a lease that a dead process holds ends by itself, and every append that was lost took somebody else further. To give
+    // up earlier would let a follower's checkpoint pass a merge that nobody is left to do.
+    for (;;) {
+      const resolved = await resolve(instance);
+      if (E.isLeft(resolved)) return resolved;
+      if (resolved.right._tag !== 'Contended') return compensate(shell, instance);
+    }
   };
   return (instance) => queue(instance.key, () => run(instance));
 };

@@ -1,4 +1,5 @@
 /** The clock and the dice that a runtime is given. */
+import type { Timers } from '../store/timers.js';
 
 /** What a runtime takes from outside, so that a test can hold all of it still. */
 export interface Environment {
@@ -6,6 +7,8 @@ export interface Environment {
   readonly random: () => number;
   /** Resolves after `ms` milliseconds. */
   readonly sleep: (ms: number) => Promise<void>;
+  /** What a follower waits with between its looks. Default: the machine's timers. */
+  readonly timers?: Timers;
 }
 
 export const realEnvironment: Environment = {

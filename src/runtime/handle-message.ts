@@ -18,6 +18,7 @@ import type { SagaView } from '../core/saga-view.js';
 import { headerOf, mergeSagaState } from '../core/saga-records.js';
 import { any, checkName, exactly, streamName as checkStreamName } from '../core/stream.js';
 import type { VersionConflict } from '../store/event-store.js';
+import type { Fence } from '../store/leases.js';
 import { delayAfter } from '../core/retry.js';
 import type { ResolveConflict } from './resolve-conflict.js';
 import { concurrencyConflict } from './concurrency-conflict.js';
@@ -37,11 +38,20 @@ const fastForwardsMax = 32;
 /** More records than this in between are not looked at one by one. */
 const tailMax = 256;
 
+export interface HandleOptions {
+  /**
+   * The lease that the caller works under: appends of this message are refused with `LeaseLost` once it is another's, however
+   * long the handler took.
+   */
+  readonly fence?: Fence;
+}
+
 interface Work<S, Ev extends AnyEvent> {
   readonly shell: SagaShell<S, Ev>;
   readonly instance: Instance;
   readonly resolve: ResolveConflict;
   readonly message: SagaMessage;
+  readonly fence: Fence | undefined;
 }
 
 /** Whether the records hold this message already: on the trunk, or in a branch. */
@@ -83,12 +93,12 @@ const appendDecision = async <S, Ev extends AnyEvent>(
   decision: Decision,
   attempts: number,
 ): Promise<E.Either<HandleError, Attempted>> => {
-  const { shell, instance } = work;
+  const { shell, instance, fence } = work;
   let version = view.version;
   // Ends: `fastForwardsMax` moves, then the conflict is answered as any other.
   for (let moves = 0; ; moves += 1) {
     const events = trunkEvents(instance, decision, log.isSent);
-    const appended = await shell.loader.append(instance, exactly(version), events, tailMax);
+    const appended = await shell.loader.append(instance, exactly(version), events, { tailMax, fence });
     if (E.isRight(appended)) {
       if (appended.right.idempotent) return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
       return E.right({
@@ -114,11 +124,11 @@ const diverge = async <S, Ev extends AnyEvent>(
   view: SagaView<S>,
   decision: Decision,
 ): Promise<Result> => {
-  const { shell, instance, resolve } = work;
+  const { shell, instance, resolve, fence } = work;
   const record = branchRecord(shell.saga, instance, view, decision);
   if (E.isLeft(record)) return record;
   // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
-  const appended = await shell.loader.append(instance, any, [record.right]);
+  const appended = await shell.loader.append(instance, any, [record.right], { fence });
   if (E.isLeft(appended)) return appended;
   const branchId = record.right.eventId;
   const resolved = await resolve(instance);
@@ -206,13 +216,14 @@ export const handleMessage = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   resolve: ResolveConflict,
   message: SagaMessage,
+  { fence }: HandleOptions = {},
 ): Promise<Result> => {
   const id = checkName('messageId', message.id, 512);
   if (E.isLeft(id)) return id;
   const instance = shell.instanceOf(message.sagaId);
   const name = checkStreamName(instance.streamName);
   if (E.isLeft(name)) return name;
-  const work = { shell, instance, resolve, message };
+  const work = { shell, instance, resolve, message, fence };
   // Ends: only the `retry` answer asks for another attempt, and not after its last.
   for (let attempt = 1; ; attempt += 1) {
     const handled = await attemptOnce(work, attempt);

@@ -16,6 +16,7 @@ import {
   note,
   orThrow,
   unlessClosed,
+  unlessUnreadable,
   workOn,
 } from './owed-batch.js';
 import type { SagaShell } from './saga-context.js';
@@ -46,7 +47,7 @@ export interface Following {
 
 /** A merger that was mended since: sagas parked under another version are tried again, once, at the start. */
 const retryParked = async <S, Ev extends AnyEvent>(
-  { saga, store, instanceOf }: SagaShell<S, Ev>,
+  { saga, store, hooks, instanceOf }: SagaShell<S, Ev>,
   doOwed: DoOwed,
   instanceFor: (streamName: string) => Instance,
   signal: AbortSignal,
@@ -63,7 +64,9 @@ const retryParked = async <S, Ev extends AnyEvent>(
     for (const { streamName } of page.events) {
       if (tried.has(streamName) || signal.aborted) continue;
       tried.add(streamName);
-      unlessClosed(await doOwed(instanceFor(streamName)));
+      const instance = instanceFor(streamName);
+      const error = await unlessUnreadable(async () => void unlessClosed(await doOwed(instance)));
+      if (error !== undefined) hooks.onUnreadable?.({ streamName, error });
     }
     if (page.isEnd) return;
     after = page.last;
@@ -78,9 +81,10 @@ const take = (
   onLag: FollowOptions['onLag'],
 ): void => {
   if (item._tag === 'Lag') return onLag?.(item.heldBack);
+  if (item._tag === 'Event')
+    note(batch, instanceFor(item.event.streamName), item.event, batch.checkpoint ?? batch.before);
   batch.checkpoint = item.checkpoint;
   if (item._tag === 'CaughtUp') return;
-  note(batch, instanceFor(item.event.streamName), item.event);
   batch.size += 1;
 };
 
@@ -93,13 +97,14 @@ export const followSaga = <S, Ev extends AnyEvent>(
   const { subscriber = saga.name, dispatch, mergeAfterMs = 200, batchMax = 512, pollMs = 50 } = options;
   const work = workOn(shell, doOwed, { dispatch, mergeAfterMs });
   const stopping = new AbortController();
-  const progress = makeWake();
+  const progress = makeWake(shell.environment.timers);
   let done: Position | undefined;
 
   const finish = async (batch: Batch): Promise<void> => {
-    await work(batch);
+    const checkpoint = await work(batch);
     if (batch.checkpoint === undefined) return;
-    if (batch.size > 0) orThrow(await store.checkpoints.save(subscriber, batch.checkpoint)());
+    if (batch.size > 0 && checkpoint !== undefined)
+      orThrow(await store.checkpoints.save(subscriber, checkpoint)());
     done = batch.checkpoint.position;
     progress.notify();
   };
@@ -117,12 +122,12 @@ export const followSaga = <S, Ev extends AnyEvent>(
       maxCount: batchMax,
       signal: stopping.signal,
     });
-    let batch = emptyBatch();
+    let batch = emptyBatch(after);
     for await (const item of items) {
       take(batch, item, instanceFor, options.onLag);
       if (item._tag === 'Lag' || (item._tag === 'Event' && batch.size < batchMax)) continue;
       await finish(batch);
-      batch = emptyBatch();
+      batch = emptyBatch(item.checkpoint);
     }
   };
 

@@ -4,12 +4,14 @@ import type { RecordedEvent } from '../core/event.js';
 import type { AnyEvent } from '../core/merge.js';
 import type { Instance, ReactError } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
+import type { SagaTruncated, SagaUnreadable } from '../core/saga-view.js';
 import type { InvalidName, StreamVersion, Tenant } from '../core/stream.js';
 import type { AppendError, EventStore } from '../store/event-store.js';
 import type { RetryPolicy } from '../core/retry.js';
 import type { Environment } from './environment.js';
 import type { ConcurrencyConflict } from './concurrency-conflict.js';
 import type { LoadError, SagaLoader } from './saga-loader.js';
+import type { TimeLimit } from './time-limit.js';
 
 /** Where a handler's append was refused, and what was done about it. */
 export interface ConflictNotice {
@@ -42,6 +44,11 @@ export interface SagaHooks {
     readonly branchIds: ReadonlyArray<string>;
     readonly reason: string;
   }) => void;
+  /** A follower met a saga that cannot be read. It goes on with the others, and its checkpoint waits for this one. */
+  readonly onUnreadable?: (notice: {
+    readonly streamName: string;
+    readonly error: SagaUnreadable | SagaTruncated;
+  }) => void;
   readonly onCompensated?: (notice: {
     readonly streamName: string;
     readonly compensationId: string;
@@ -59,6 +66,18 @@ export interface SagaContext {
   readonly retry?: Partial<RetryPolicy>;
   /** Sagas whose fold is kept in memory between messages. Default 1,000; 0 folds from the beginning each time. */
   readonly sagasKept?: number;
+  /**
+   * How long a merge may calculate, in milliseconds, 1 or more, or `Infinity`; then it is broken off and refused. Default 5,000 on durable
+   * stores; in memory no limit, since the watch costs about 0.1 ms for each merge.
+   */
+  readonly mergeTimeMaxMs?: number;
+  /**
+   * How many appends of one merge may be lost before the saga's lease is taken and others wait with theirs. Default 8, where
+   * the store keeps leases.
+   */
+  readonly leaseAfter?: number;
+  /** The name that this process holds leases under, for people to read. 1 to 512 bytes. Default `saga runtime`. */
+  readonly holder?: string;
   /** Ask each merger twice and refuse its merge when the answers differ. Default false; meant for development. */
   readonly checkDeterminism?: boolean;
   readonly hooks?: SagaHooks;
@@ -124,5 +143,8 @@ export interface SagaShell<S, Ev extends AnyEvent> {
   readonly retry: RetryPolicy;
   readonly hooks: SagaHooks;
   readonly checkDeterminism: boolean;
+  readonly leaseAfter: number;
+  readonly holder: string;
+  readonly mergeLimit: TimeLimit | undefined;
   readonly instanceOf: (sagaId: string) => Instance;
 }

@@ -9,12 +9,13 @@ import type { AnyEvent } from '../core/merge.js';
 import type { Instance } from '../core/reacting.js';
 import type { Saga } from '../core/saga.js';
 import { sagaLog, type SagaLog } from '../core/saga-log.js';
-import type { SagaUnreadable } from '../core/saga-view.js';
-import type { ExpectedVersion, StreamVersion } from '../core/stream.js';
-import type { AppendError, AppendResult, EventStore, ReadError } from '../store/event-store.js';
+import type { SagaTruncated, SagaUnreadable } from '../core/saga-view.js';
+import type { ExpectedVersion, StreamName, StreamVersion } from '../core/stream.js';
+import type { AppendError, AppendResult, EventStore, ReadError, StreamPage } from '../store/event-store.js';
+import type { Fence } from '../store/leases.js';
 import { pageMax } from '../store/limits.js';
 
-export type LoadError = ReadError | SagaUnreadable;
+export type LoadError = ReadError | SagaUnreadable | SagaTruncated;
 
 type Loaded<S, Ev extends AnyEvent> = E.Either<LoadError, SagaLog<S, Ev>>;
 
@@ -35,7 +36,7 @@ export interface SagaLoader<S, Ev extends AnyEvent> {
     instance: Instance,
     expected: ExpectedVersion,
     events: ReadonlyArray<EventData>,
-    tailMax?: number,
+    options?: { readonly tailMax?: number; readonly fence?: Fence | undefined },
   ) => Promise<E.Either<AppendError, AppendResult>>;
 }
 
@@ -62,6 +63,20 @@ const follow = <S, Ev extends AnyEvent>(
   return E.isRight(log.advance(events));
 };
 
+/** Whether the page leaves out what follows on `version`. */
+const truncation = (page: StreamPage, version: number, streamName: StreamName): SagaTruncated | undefined => {
+  const begins = page.events[0]?.version ?? (0 as StreamVersion);
+  const isWhole = begins === version + 1 || (begins === 0 && page.version <= version);
+  return isWhole
+    ? undefined
+    : {
+        _tag: 'SagaTruncated',
+        streamName,
+        begins,
+        message: `${streamName} has ${page.version} events, but those from version ${version + 1} on are gone; a saga is the fold of its whole stream`,
+      };
+};
+
 const catchUp = async <S, Ev extends AnyEvent>(
   store: EventStore,
   { tenant, streamName }: Instance,
@@ -69,8 +84,12 @@ const catchUp = async <S, Ev extends AnyEvent>(
 ): Promise<Loaded<S, Ev>> => {
   // Ends: each page moves the log forward, and a page without a next one is the last.
   for (;;) {
-    const page = await store.readStream({ tenant, streamName, from: log.version() + 1, maxCount: pageMax })();
+    // A kept log is shared: another reader may have moved it on by the time the page is here.
+    const version = log.version();
+    const page = await store.readStream({ tenant, streamName, from: version + 1, maxCount: pageMax })();
     if (E.isLeft(page)) return page;
+    const truncated = truncation(page.right, version, streamName);
+    if (truncated !== undefined) return E.left(truncated);
     const advanced = log.advance(page.right.events);
     if (E.isLeft(advanced)) return advanced;
     if (page.right.next === undefined) return E.right(log);
@@ -163,12 +182,12 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       return kept.log.version() >= version ? E.right(kept.log) : readKept(store, instance, kept);
     },
     loadWhole: (instance) => catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER)),
-    append: async (instance, expected, events, tailMax = 0) => {
+    append: async (instance, expected, events, { tailMax = 0, fence } = {}) => {
       const kept = touch(instance);
       const { tenant, streamName } = instance;
       kept.writing += 1;
       const answer = await store
-        .append({ tenant, streamName, expected, events, tailMax })()
+        .append({ tenant, streamName, expected, events, tailMax, ...(fence !== undefined && { fence }) })()
         .finally(() => {
           kept.writing -= 1;
         });

@@ -10,15 +10,22 @@ import { defaultTenant, type StreamName } from '../core/stream.js';
 import { defaultRetry } from '../core/retry.js';
 import { realEnvironment } from './environment.js';
 import { doOwed } from './do-owed.js';
-import { handleMessage } from './handle-message.js';
+import { handleMessage, type HandleOptions } from './handle-message.js';
 import { type Following, type FollowOptions, followSaga } from './owed-subscription.js';
 import { resolveConflict } from './resolve-conflict.js';
 import type { Handled, HandleError, Resolved, ResolveError, SagaContext, SagaShell } from './saga-context.js';
 import { type LoadError, sagaLoader } from './saga-loader.js';
+import { type TimeLimit, timeLimit } from './time-limit.js';
+
+const mergeLimitOf = ({ mergeTimeMaxMs, store }: SagaContext): TimeLimit | undefined => {
+  const ms = mergeTimeMaxMs ?? (store.capabilities.durable ? 5_000 : Infinity);
+  if (!(ms >= 1)) throw new TypeError(`mergeTimeMaxMs must be 1 or more, found ${ms}`);
+  return ms === Infinity ? undefined : timeLimit(Math.ceil(ms));
+};
 
 export interface SagaRuntime<S, M extends AnyEvent> {
   /** Handles one message. A right answer acknowledges it; after a left one deliver it again, unless the error says that this does not help. */
-  readonly handle: (message: SagaMessage<M>) => TaskEither<HandleError, Handled>;
+  readonly handle: (message: SagaMessage<M>, options?: HandleOptions) => TaskEither<HandleError, Handled>;
   /** Merges what waits. `force` asks the same merger version again after a refusal. */
   readonly resolve: (
     sagaId: string,
@@ -49,6 +56,9 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
     retry: { ...defaultRetry, ...context.retry },
     hooks: context.hooks ?? {},
     checkDeterminism: context.checkDeterminism ?? false,
+    leaseAfter: context.leaseAfter ?? 8,
+    mergeLimit: mergeLimitOf(context),
+    holder: context.holder ?? 'saga runtime',
     instanceOf: instance,
   };
   const resolve = resolveConflict(shell);
@@ -60,7 +70,7 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
       return E.isLeft(loaded) ? loaded : E.right(look(loaded.right));
     };
   return {
-    handle: (message) => () => handleMessage(shell, resolve, message),
+    handle: (message, options) => () => handleMessage(shell, resolve, message, options),
     resolve: (sagaId, options) => () => resolve(instance(sagaId), options),
     load: (sagaId) => read(sagaId, (log) => log.view()),
     owed: (sagaId, dispatchedThrough) => read(sagaId, (log) => log.owed(dispatchedThrough)),

@@ -206,6 +206,14 @@ const markStream = (table: StreamTable, request: MarkRequest): E.Either<MarkErro
   return E.right(summaryOf(stream));
 };
 
+const capabilities = {
+  atomicAppendMany: true,
+  idempotentAny: true,
+  durable: false,
+  multiProcess: false,
+  leases: true,
+};
+
 /** Opens an empty store. */
 export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   const limits: StoreLimits = { ...defaultLimits, ...options.limits };
@@ -240,13 +248,7 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   return {
     name: 'memory',
     limits,
-    capabilities: {
-      atomicAppendMany: true,
-      idempotentAny: true,
-      durable: false,
-      multiProcess: false,
-      leases: true,
-    },
+    capabilities,
     append: (request) =>
       call<AppendError, AppendResult>(() => {
         const checked = checkAppend(request, limits);
