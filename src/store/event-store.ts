@@ -302,7 +302,11 @@ export interface EventStore {
    * as the first time, and nothing is added.
    */
   readonly append: (request: AppendRequest) => TaskEither<AppendError, AppendResult>;
-  /** Appends to several streams, each with its own expectation, all or none; the first refusal in request order is answered. A stream may be named once. */
+  /**
+   * Appends to several streams, each with its own expectation, all or none; the first refusal in request order is answered. A
+   * stream may be named once; a request without events is a condition on a stream that is left as it is. A reader of the
+   * global order who has read to the end has seen all of it or none.
+   */
   readonly appendMany: (
     requests: ReadonlyArray<AppendRequest>,
   ) => TaskEither<AppendManyError, ReadonlyArray<AppendResult>>;

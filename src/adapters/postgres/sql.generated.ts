@@ -294,7 +294,7 @@ export const migrationTexts = [
   {
     id: 1,
     file: '0001.do.event-store.sql',
-    checksum: '1c0c71a767998856d8bf6bf5cb369ce98403a19fa4e12a939abdd49b9bab1fca',
+    checksum: '9e7d22867afd9604503f5fe8a04976b02dfea068a4b4702713207bec95a5368f',
     sql: `-- The event store: streams, their events in one global order, subscribers' checkpoints, and the life of the store.
 -- Older code: there is none before this one.
 
@@ -568,6 +568,7 @@ declare
   written_count integer;
   last_position bigint;
   own_transaction xid8;
+  other_transaction xid8;
 begin
   -- 1. Lock the streams, always in the order of their keys, so that two writers never wait for each other.
   for request in
@@ -628,7 +629,12 @@ begin
     end if;
   end loop;
 
-  -- 3. Write, in the order of the requests.
+  -- 3. Write, in the order of the requests, all under one transaction id, the highest of those of the streams: so that a
+  -- reader of the global order finds all of it or none.
+  own_transaction := pg_current_xact_id();
+  foreach other_transaction in array last_transaction loop
+    own_transaction := greatest(own_transaction, other_transaction);
+  end loop;
   for request in
     select place::integer as place, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
       value -> 'events' as batch, jsonb_array_length(value -> 'events') as events_count
@@ -645,7 +651,6 @@ begin
         'outcome', 'appended', 'version', stands_at[request.place], 'transaction_id', '0', 'position', '0');
       continue;
     end if;
-    own_transaction := greatest(pg_current_xact_id(), last_transaction[request.place]);
     with written as (
       insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
       select own_transaction, request.tenant, request.stream, stands_at[request.place] + place::integer,
@@ -659,7 +664,7 @@ begin
     if written_count <> request.events_count then
       raise exception '% of % events were written', written_count, request.events_count using errcode = 'data_corrupted';
     end if;
-    if not is_new[request.place] then
+    if not is_new[request.place] or own_transaction > pg_current_xact_id() then
       update streams s
       set version = stands_at[request.place] + request.events_count, transaction_id = own_transaction
       where s.tenant = request.tenant and s.name = request.stream;
