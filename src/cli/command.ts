@@ -1,8 +1,10 @@
 /** The whole command as a function: arguments and a world in, an exit code out. */
 import { Command, type CommanderError } from 'commander';
 import { escapeForDisplay } from '../core/stream.js';
+import { addExport } from './commands/export.js';
 import { addMigrate } from './commands/migrate.js';
 import { addRead } from './commands/read.js';
+import { addReplay } from './commands/replay.js';
 import { addRun } from './commands/run.js';
 import { addSaga } from './commands/saga.js';
 import { addStreams } from './commands/streams.js';
@@ -16,12 +18,14 @@ Examples:
   $ watersmeet streams
   $ watersmeet saga loanApplication-173688
   $ watersmeet tail --category loanApplication --from-start
+  $ watersmeet replay loanApplication-173688 --saga loan-application --diff
 
 Exit codes:
   0    done
   1    --verify found a difference, or a saga is parked or left with work to do
   2    a mistake in the command, or in the file or module it was given
   3    the store cannot be used: unreachable, locked, not migrated, or its driver not installed
+  4    replay: the code gives other states than were recorded, or cannot fold the history
   70   a defect, here or in the saga's code; WATERSMEET_DEBUG=1 shows where
   130  interrupted; the first Ctrl-C finishes the work in hand, the second ends at once
 
@@ -53,6 +57,8 @@ const commandOf = (session: Session, done: (exitCode: number) => void): Command 
   addRead(cli, session);
   addSaga(cli, session);
   addTail(cli, session);
+  addExport(cli, session);
+  addReplay(cli, session, done);
   addMigrate(cli, session);
   return cli;
 };

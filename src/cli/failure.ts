@@ -11,6 +11,8 @@ export const exitCodes = {
   usage: 2,
   /** The store cannot be used: unreachable, locked, not migrated, its driver not installed. */
   store: 3,
+  /** `replay` found that the code gives other states than were recorded, or cannot fold the history. */
+  otherStates: 4,
   /** A defect of a program: of this one, or of the saga that was run. */
   bug: 70,
   interrupted: 130,
@@ -104,6 +106,7 @@ const words: Readonly<Record<string, (fields: Fields) => string>> = {
   OutcomeUnknown: ({ streamName }) =>
     `the connection was lost while ${text(streamName)} was written; run the same again, nothing is done twice`,
   StoreClosed: () => 'the store was closed; run the same again',
+  LeaseLost: ({ lease }) => `the lease ${text(lease)} went to another process; run the same again`,
   StreamArchived: ({ streamName }) =>
     `the stream ${text(streamName)} is archived; open it again to write to it`,
   StreamTombstoned: ({ streamName }) =>

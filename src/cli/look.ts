@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import * as E from 'fp-ts/lib/Either.js';
 import { shortData } from '../core/describe-conflict.js';
+import type { Paint } from '../core/draw.js';
 import type { RecordedEvent } from '../core/event.js';
 import { taggedError } from '../core/fault.js';
 import { escapeForDisplay, type StreamName, streamName, type Tenant, tenant } from '../core/stream.js';
@@ -17,12 +18,13 @@ export interface LookOptions extends StoreOptions {
 export const storeHelp =
   'pglite:<dir> or postgres://... (default: $WATERSMEET_STORE, or the only one in .watersmeet)';
 
-export const withLookOptions = (command: Command): Command =>
-  command
+export const withLookOptions = (command: Command, { json = true } = {}): Command => {
+  const looking = command
     .option('--store <store>', storeHelp)
     .option('--schema <name>', 'schema of the tables (default: watersmeet)')
-    .option('--tenant <name>', 'whose streams (default: default)')
-    .option('--json', 'print JSON, one object a line');
+    .option('--tenant <name>', 'whose streams (default: default)');
+  return json ? looking.option('--json', 'print JSON, one object a line') : looking;
+};
 
 export const lookInto = <A>(
   session: Session,
@@ -40,6 +42,15 @@ export const checkedStream = (name: string): StreamName => orThrow(streamName(na
 
 export const tenantOption = ({ tenant: name }: LookOptions): { readonly tenant?: Tenant } =>
   name === undefined ? {} : { tenant: orThrow(tenant(name)) };
+
+/** The colours of a drawing. */
+export const paintWith = (colors: Colors): Paint => ({
+  trunk: (text) => text,
+  branch: colors.cyan,
+  merge: colors.green,
+  trouble: colors.yellow,
+  quiet: colors.dim,
+});
 
 const dataCharactersMax = 160;
 

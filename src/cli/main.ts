@@ -39,6 +39,7 @@ void main(process.argv.slice(2), {
   cwd: process.cwd(),
   interrupted: interrupting.signal,
   ...(folder !== undefined && { packageFolder: folder }),
+  ...(process.argv[1] !== undefined && { entry: process.argv[1] }),
 }).then(async (exitCode) => {
   await Promise.all([flushed(stdout), flushed(stderr)]);
   process.exit(exitCode);

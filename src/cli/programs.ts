@@ -35,13 +35,24 @@ export const sampleOf = (session: Session, name: string): string | undefined => 
   return existsSync(path) ? path : undefined;
 };
 
-const unusable = (path: string, reason: string): Error =>
+/** A path as it was typed, to a module that can be loaded. */
+export const modulePath = (session: Session, name: string, bundledToo: ReadonlyArray<string>): string => {
+  const path = resolve(session.cwd, name);
+  if (!existsSync(path)) {
+    const message = `${escapeForDisplay(name, 200)} is neither a bundled saga (${bundledToo.join(', ')}) nor a file`;
+    throw taggedError<UnknownSaga>({ _tag: 'UnknownSaga', message });
+  }
+  if (/\.[cm]?ts$/.test(path)) throw unusable(name, 'is TypeScript; compile it first and name the .js file');
+  return path;
+};
+
+export const unusable = (path: string, reason: string): Error =>
   taggedError<ProgramUnusable>({
     _tag: 'ProgramUnusable',
     message: `${escapeForDisplay(path, 200)}: ${reason}`,
   });
 
-const isProgram = (value: unknown): value is Program => {
+export const isProgram = (value: unknown): value is Program => {
   const { name, saga, readCases, outcomes, outcomeOf, decisionType, figures } = (value ??
     {}) as Partial<Program>;
   return (
@@ -55,13 +66,18 @@ const isProgram = (value: unknown): value is Program => {
   );
 };
 
-const loadModule = async (path: string, shown: string): Promise<Program> => {
-  let loaded: { readonly default?: unknown };
+export type LoadedModule = Readonly<Record<string, unknown>>;
+
+export const importModule = async (path: string, shown: string): Promise<LoadedModule> => {
   try {
-    loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown };
+    return (await import(pathToFileURL(path).href)) as LoadedModule;
   } catch (error) {
     throw unusable(shown, `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`);
   }
+};
+
+const loadModule = async (path: string, shown: string): Promise<Program> => {
+  const loaded = await importModule(path, shown);
   // A CommonJS module's exports come as the default, with its own default inside.
   const inner = (loaded.default as { readonly default?: unknown } | undefined)?.default;
   const program = [loaded.default, inner].find(isProgram);
@@ -76,13 +92,7 @@ const loadModule = async (path: string, shown: string): Promise<Program> => {
 export const loadProgram = async (session: Session, name: string): Promise<Program> => {
   const known = bundled.get(name);
   if (known !== undefined) return known.load();
-  const path = resolve(session.cwd, name);
-  if (!existsSync(path)) {
-    const message = `${escapeForDisplay(name, 200)} is neither a bundled saga (${bundledNames.join(', ')}) nor a file`;
-    throw taggedError<UnknownSaga>({ _tag: 'UnknownSaga', message });
-  }
-  if (/\.[cm]?ts$/.test(path)) throw unusable(name, 'is TypeScript; compile it first and name the .js file');
-  return loadModule(path, name);
+  return loadModule(modulePath(session, name, bundledNames), name);
 };
 
 /** The code of the saga whose streams have this category, where it is a bundled one. */

@@ -28,8 +28,8 @@ export const readWhole = async (
   return events;
 };
 
-export const streamMissing = (streamName: string): Error =>
+export const streamMissing = (streamName: string, what = 'stream'): Error =>
   taggedError<StreamMissing>({
     _tag: 'StreamMissing',
-    message: `there is no stream ${escapeForDisplay(streamName, 200)}; watersmeet streams lists them`,
+    message: `there is no ${what} ${escapeForDisplay(streamName, 200)}; watersmeet streams lists them`,
   });

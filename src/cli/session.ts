@@ -15,6 +15,8 @@ export interface Io {
   readonly interrupted?: AbortSignal;
   /** Folder of the installed package, for the bundled sample. */
   readonly packageFolder?: string;
+  /** File that runs this command as a process of its own. Without it nothing can be watched. */
+  readonly entry?: string;
 }
 
 export type Colors = ReturnType<typeof createColors>;

@@ -1,26 +1,25 @@
 /** `watersmeet saga <stream>`: the trunk, its branches and merges drawn in text, and each conflict explained. */
 import type { Command } from 'commander';
 import { describeConflict } from '../../core/describe-conflict.js';
-import { drawSaga, legend, type Paint } from '../../core/draw.js';
+import { drawSaga, legend } from '../../core/draw.js';
 import { explainConflicts } from '../../core/explain.js';
 import { categoryOf } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
-import { checkedStream, lookInto, type LookOptions, tenantOption, withLookOptions } from '../look.js';
+import {
+  checkedStream,
+  lookInto,
+  type LookOptions,
+  paintWith,
+  tenantOption,
+  withLookOptions,
+} from '../look.js';
 import { loadProgram, sagaOfCategory } from '../programs.js';
 import { readWhole, streamMissing } from '../read-whole.js';
-import type { Colors, Session } from '../session.js';
+import type { Session } from '../session.js';
 
 interface SagaOptions extends LookOptions {
   readonly program?: string;
 }
-
-const paintWith = (colors: Colors): Paint => ({
-  trunk: (text) => text,
-  branch: colors.cyan,
-  merge: colors.green,
-  trouble: colors.yellow,
-  quiet: colors.dim,
-});
 
 const show = async (
   session: Session,
