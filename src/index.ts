@@ -38,6 +38,29 @@ export type {
   ReleasedMessage,
   ThreeWay,
 } from './core/merge.js';
+export {
+  type HistoryInvalid,
+  type HistoryVersion,
+  type MergedHistory,
+  mergeHistory,
+} from './core/merge-history.js';
+export { json3, jsonThreeWay, type JsonThreeWayOptions } from './core/merge-json.js';
+export { type ItemId, listById, type ListByIdOptions } from './core/merge-list.js';
+export {
+  ListSequence,
+  sequence,
+  sequenceApply,
+  sequenceDelete,
+  type SequenceEdit,
+  sequenceEdit,
+  sequenceEmpty,
+  sequenceInsert,
+  type SequenceItems,
+  sequenceItems,
+  type SequenceState,
+  sequenceText,
+  TextSequence,
+} from './core/merge-sequence.js';
 export * from './core/mergers.js';
 export type { MessageInvalid, ReactionFailed, SagaMessage } from './core/reacting.js';
 export {

@@ -40,9 +40,11 @@ export const decideFates = <S, Ev extends AnyEvent>(
   const fates: MessageFate[] = [];
   const released: OutgoingMessage[] = [];
   const isTurnedAway = conflict.completed && answer.late === 'reject';
+  // A merger may say `reopen` whatever the conflict is; it means something only after completion.
+  const isReopened = conflict.completed && answer.late === 'reopen';
   const isKeyUsed = (key: string | undefined): boolean =>
     key !== undefined &&
-    ((answer.late !== 'reopen' && log.isSent(key)) || released.some((message) => message.key === key));
+    ((!isReopened && log.isSent(key)) || released.some((message) => message.key === key));
   for (const branch of conflict.branches)
     for (const held of branch.messages) {
       const at = { id: held.id, branchId: branch.id };

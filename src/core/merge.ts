@@ -161,7 +161,8 @@ export const threeWay = <S, Ev extends AnyEvent = AnyEvent>(
   };
 };
 
-const refusalOf = (conflicts: ReadonlyArray<FieldConflict>): MergeRefused =>
+/** All conflicts of a rule as one refusal. */
+export const refusalOf = (conflicts: ReadonlyArray<FieldConflict>): MergeRefused =>
   mergeRefused(
     conflicts.map(({ path, reason }) => `${path}: ${reason}`).join('; '),
     conflicts.map(({ path }) => path),

@@ -47,6 +47,7 @@ export const basketSaga = ({
     name: 'basket',
     messages: {
       Add: t.type({ by: t.number }),
+      AddAndTakeBack: t.type({ by: t.number }),
       Put: t.type({ item: t.string }),
       Take: t.type({ item: t.string }),
       Tell: t.type({ text: t.string, once: t.boolean }),
@@ -75,6 +76,12 @@ export const basketSaga = ({
     },
     react: {
       Add: (_state, data) => ({ events: [{ type: 'Added', data }] }),
+      AddAndTakeBack: (_state, { by }) => ({
+        events: [
+          { type: 'Added', data: { by } },
+          { type: 'Added', data: { by: -by } },
+        ],
+      }),
       Put: (_state, { item }, { messageId }) => ({
         events: [{ type: 'Put', data: { item, tag: messageId } }],
       }),
