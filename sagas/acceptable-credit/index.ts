@@ -52,7 +52,8 @@ const facts = threeWay<Credit>(
   record<Credit>({
     customer: unlessBothChanged(),
     asked: flag,
-    scores: map(max, 0),
+    // No answer is less than any score, also than a score of 0.
+    scores: map(max, -1),
     decision: ownedBy('trunk'),
   }),
 );

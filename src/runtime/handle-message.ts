@@ -182,11 +182,15 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   const { saga, retry, hooks } = shell;
   const loaded = await shell.loader.load(instance);
   if (E.isLeft(loaded)) return loaded;
-  const log = loaded.right;
+  let log = loaded.right;
   if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
   if (log.view().pending.length > 0) {
     const cleared = await clearPending(work);
     if (E.isLeft(cleared)) return cleared;
+    // Somebody else may have merged them: then this process has yet to read what came of it.
+    const again = await shell.loader.load(instance);
+    if (E.isLeft(again)) return again;
+    log = again.right;
     if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
   }
   const view = log.view();

@@ -48,6 +48,8 @@ interface Kept<S, Ev extends AnyEvent> {
   isWarm: boolean;
   /** Something was written that the fold does not hold yet. */
   isBehind: boolean;
+  /** Reads on their way that are to bring what the fold does not hold yet. */
+  catchingUp: number;
   /** Others write to this stream too. */
   isShared: boolean;
 }
@@ -103,9 +105,16 @@ const readKept = async <S, Ev extends AnyEvent>(
 ): Promise<Loaded<S, Ev>> => {
   const expectsNothing = kept.isWarm && !kept.isBehind && kept.writing === 0;
   const before = kept.log.version();
+  // Until the answer is here nobody else may take the fold for up to date; and what is not answered is still missing.
+  const wasBehind = kept.isBehind;
   kept.isBehind = false;
+  if (wasBehind) kept.catchingUp += 1;
   const loaded = await catchUp(store, instance, kept.log);
-  if (E.isLeft(loaded)) return loaded;
+  if (wasBehind) kept.catchingUp -= 1;
+  if (E.isLeft(loaded)) {
+    kept.isBehind ||= wasBehind;
+    return loaded;
+  }
   if (expectsNothing && kept.writing === 0 && kept.log.version() > before) kept.isShared = true;
   kept.isWarm = true;
   return loaded;
@@ -161,6 +170,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       writing: 0,
       isWarm: false,
       isBehind: false,
+      catchingUp: 0,
       isShared: false,
     };
     all.delete(key);
@@ -173,7 +183,8 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
   return {
     load: async (instance) => {
       const kept = touch(instance);
-      const isFresh = kept.isWarm && !kept.isBehind && !kept.isShared && !readsAlways;
+      const isCurrent = kept.isWarm && !kept.isBehind && kept.catchingUp === 0;
+      const isFresh = isCurrent && !kept.isShared && !readsAlways;
       return isFresh ? E.right(kept.log) : readKept(store, instance, kept);
     },
     loadNow: (instance) => readKept(store, instance, touch(instance)),

@@ -34,3 +34,42 @@ export {
   type ReplayIntoOptions,
 } from './replay-into.js';
 export type { MergeCheck } from './replay-merges.js';
+export { matchers } from './jest-matchers.js';
+export { streamSerializer } from './jest-serializer.js';
+export { scenario } from './scenario.js';
+export type {
+  AggregateOutcome,
+  AggregateScenario,
+  AggregateThen,
+  AggregateWhen,
+  Compensated,
+  Expected,
+  ExpectedCompensation,
+  SagaExpectation,
+  SagaOutcome,
+  SagaScenario,
+  SagaScenarioOptions,
+  SagaThen,
+  SagaWhen,
+  ScenarioMessage,
+  SentBySaga,
+  ValueMatcher,
+} from './scenario.js';
+export {
+  assertConverges,
+  type CancelledMessage,
+  type CompensationOutcome,
+  type Exploration,
+  exploreInterleavings,
+  type FailureKind,
+  type InterleavingFailure,
+  type InterleavingOptions,
+  type Invariant,
+  messagesMax,
+  type Outcome,
+  type ScheduleStep,
+  type SentMessage,
+} from './interleavings.js';
+export { type ArbitraryMissing, arbitraryOf } from './arbitraries.js';
+export { assertMerger, checkMerger, type CheckMergerOptions } from './check-merger.js';
+export type { LawName, LawResult, MergerCounterexample, MergerReport } from './check-merger-report.js';

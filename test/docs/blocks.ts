@@ -16,7 +16,7 @@ export interface Block {
   readonly mark: string | undefined;
 }
 
-export const documents = ['README.md', 'ARCHITECTURE.md', 'ERRORS.md'];
+export const documents = ['README.md', 'ARCHITECTURE.md', 'ERRORS.md', 'docs/guides/write-a-merger.md'];
 
 /** Inside the repository, so that packages are found; ignored by git, and by the command, which keeps its stores beside it. */
 const workFolder = resolve('.watersmeet/.docs-test');
@@ -49,7 +49,7 @@ export const layOut = (name: string, blocks: ReadonlyArray<Block>) => {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const files = blocks.map(({ place, code }) => {
-    const file = join(folder, `${place.replace(/\.md:/, '-line-')}.ts`);
+    const file = join(folder, `${place.replaceAll('/', '-').replace(/\.md:/, '-line-')}.ts`);
     writeFileSync(file, code);
     return file;
   });
@@ -71,7 +71,7 @@ export const writeCompilerConfig = (folder: string): string => {
 
 /** What the code's `// => ...` comments promise it to print, line by line. */
 export const promisedOutput = (code: string): ReadonlyArray<string> =>
-  [...code.matchAll(/\/\/ => (.*)$/gm)].map(([, line]) => line as string);
+  [...code.matchAll(/\/\/ =>(?: (.*))?$/gm)].map(([, line]) => line ?? '');
 
 /** Runs a file as a module and answers what it printed. */
 export const outputOf = async (file: string): Promise<ReadonlyArray<string>> => {
