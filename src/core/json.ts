@@ -210,9 +210,13 @@ export const jsonBytesBound = (value: Json): number => {
   return bytes;
 };
 
+// What is frozen at the top may have parts that are not: only trees that were walked here are known.
+const deeplyFrozen = new WeakSet<object>();
+
 /** Freezes a tree of plain data, and answers it. */
 export const deepFreeze = <T>(value: T): T => {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  if (typeof value !== 'object' || value === null || deeplyFrozen.has(value)) return value;
   for (const part of Object.values(value)) deepFreeze(part);
+  deeplyFrozen.add(value);
   return Object.freeze(value);
 };
