@@ -12,11 +12,11 @@ export type {
   FixtureMismatch,
   FixtureNotWritten,
   FixtureUnreadable,
-} from './fixture.js';
-export { type Fixture, loadFixture } from './fixture-read.js';
-export { writeFixture } from './fixture-write.js';
-export { type History, readHistory, type Replay, replay, withStates } from './replay.js';
-export { type Change, changesBetween, textDiff } from './replay-diff.js';
+} from './replay/fixture.js';
+export { type Fixture, loadFixture } from './replay/fixture-read.js';
+export { writeFixture } from './replay/fixture-write.js';
+export { type History, readHistory, type Replay, replay, withStates } from './replay/replay.js';
+export { type Change, changesBetween, textDiff } from './replay/diff.js';
 export {
   type AggregateRules,
   type ReplayedSaga,
@@ -24,7 +24,7 @@ export {
   type ReplayStopped,
   type Rules,
   viewOf,
-} from './replay-fold.js';
+} from './replay/fold.js';
 export {
   type Difference,
   type Evidence,
@@ -32,11 +32,11 @@ export {
   type ReplayComparison,
   replayInto,
   type ReplayIntoOptions,
-} from './replay-into.js';
-export type { MergeCheck } from './replay-merges.js';
-export { matchers } from './jest-matchers.js';
-export { streamSerializer } from './jest-serializer.js';
-export { scenario } from './scenario.js';
+} from './replay/into.js';
+export type { MergeCheck } from './replay/merges.js';
+export { matchers } from './jest/matchers.js';
+export { streamSerializer } from './jest/serializer.js';
+export { scenario } from './scenario/scenario.js';
 export type {
   AggregateOutcome,
   AggregateScenario,
@@ -54,7 +54,7 @@ export type {
   ScenarioMessage,
   SentBySaga,
   ValueMatcher,
-} from './scenario.js';
+} from './scenario/scenario.js';
 export {
   assertConverges,
   type CancelledMessage,
@@ -69,7 +69,7 @@ export {
   type Outcome,
   type ScheduleStep,
   type SentMessage,
-} from './interleavings.js';
-export { type ArbitraryMissing, arbitraryOf } from './arbitraries.js';
-export { assertMerger, checkMerger, type CheckMergerOptions } from './check-merger.js';
-export type { LawName, LawResult, MergerCounterexample, MergerReport } from './check-merger-report.js';
+} from './interleavings/interleavings.js';
+export { type ArbitraryMissing, arbitraryOf } from './laws/arbitraries.js';
+export { assertMerger, checkMerger, type CheckMergerOptions } from './laws/check-merger.js';
+export type { LawName, LawResult, MergerCounterexample, MergerReport } from './laws/report.js';

@@ -3,12 +3,12 @@
  * by `setupFilesAfterEnv`. Both typings of `expect` know them: the global one and that of `@jest/globals`.
  */
 import { expect } from '@jest/globals';
-import { matchers } from './jest-matchers.js';
-import { streamSerializer } from './jest-serializer.js';
-import type { WatersmeetMatchers } from './jest-types.js';
+import { matchers } from './jest/matchers.js';
+import { streamSerializer } from './jest/serializer.js';
+import type { WatersmeetMatchers } from './jest/types.js';
 
-export type { StoredStream } from './jest-look.js';
-export type { ExpectedEvent, WatersmeetMatchers } from './jest-types.js';
+export type { StoredStream } from './jest/look.js';
+export type { ExpectedEvent, WatersmeetMatchers } from './jest/types.js';
 export { matchers, streamSerializer };
 
 /* eslint-disable @typescript-eslint/no-empty-object-type, @typescript-eslint/no-namespace -- what is merged into has this shape */

@@ -22,7 +22,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as t from 'io-ts';
 import { map, max, memoryStore, record, saga, type SagaMessage, sagaRuntime, toPromise } from 'watersmeet';
-import { exploreInterleavings } from '../../src/testing/interleavings.js';
+import { exploreInterleavings } from '../../src/testing/interleavings/interleavings.js';
 import { makeStage, stagedStore } from '../../src/testing/stage.js';
 
 type Scores = { readonly scores: Readonly<Record<string, number>> };

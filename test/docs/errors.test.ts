@@ -15,6 +15,20 @@ const notErrors: ReadonlySet<string> = new Set([
   ...['Pending', 'Void', 'Applied', 'Failed'],
   // Steps inside one function.
   ...['Done', 'Lost', 'Refused', 'BaseForgotten'],
+  // What a test tool tells apart: steps of a scenario or a schedule, answers of a process, kinds of rules and of what is asked.
+  ...[
+    'Events',
+    'Messages',
+    'Answered',
+    'Asks',
+    'Ended',
+    'GivenBack',
+    'Threw',
+    'Aggregate',
+    'Saga',
+    'Stream',
+    'View',
+  ],
   // A side of fp-ts's Either.
   'Left',
   // Faults between an adapter and its driver: each reaches the caller as one of the port's errors.

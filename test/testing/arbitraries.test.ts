@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import * as t from 'io-ts';
 import { encodeWith, taggedOf, versioned } from 'watersmeet';
-import { arbitraryOf } from '../../src/testing/arbitraries.js';
+import { arbitraryOf } from '../../src/testing/laws/arbitraries.js';
 
 interface Tree {
   readonly value: number;

@@ -26,8 +26,8 @@ import {
 import * as E from 'fp-ts/lib/Either.js';
 import { acceptableCredit, bureaus } from '../../sagas/acceptable-credit/index.js';
 import { loanApplication } from '../../sagas/loan-application/saga.js';
-import { assertMerger, checkMerger, type CheckMergerOptions } from '../../src/testing/check-merger.js';
-import type { LawName, MergerReport } from '../../src/testing/check-merger-report.js';
+import { assertMerger, checkMerger, type CheckMergerOptions } from '../../src/testing/laws/check-merger.js';
+import type { LawName, MergerReport } from '../../src/testing/laws/report.js';
 import { basketSaga } from '../support/basket.js';
 import {
   addingUp,

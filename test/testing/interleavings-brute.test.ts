@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { canonicalJson, foldSaga, type Json, type Saga, type SagaMessage } from 'watersmeet';
 import { acceptableCredit } from '../../sagas/acceptable-credit/index.js';
 import { loanApplication } from '../../sagas/loan-application/index.js';
-import { exploreInterleavings } from '../../src/testing/interleavings.js';
+import { exploreInterleavings } from '../../src/testing/interleavings/interleavings.js';
 import { basketSaga, message } from '../support/basket.js';
 import { everySchedule } from './brute-force.js';
 import { lastWriteWins, retrying, tally, tallyBy } from './naive-sagas.js';

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { memoryStore, type SagaMessage, sagaRuntime, toPromise } from 'watersmeet';
 import { acceptableCredit } from '../../sagas/acceptable-credit/index.js';
 import { loanApplication } from '../../sagas/loan-application/index.js';
-import { assertConverges, exploreInterleavings } from '../../src/testing/interleavings.js';
+import { assertConverges, exploreInterleavings } from '../../src/testing/interleavings/interleavings.js';
 import { basketSaga, message } from '../support/basket.js';
 import { addRemoveSet, lastWriteWins, retrying, rightTally, tally, tallyBy, word } from './naive-sagas.js';
 

@@ -4,8 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
 import { memoryStore, mergeRefused, merger, type RecordedEvent, sagaRuntime, toPromise } from 'watersmeet';
 import { matchers } from 'watersmeet/jest';
-import { exploreInterleavings } from '../../src/testing/interleavings.js';
-import { scenario } from '../../src/testing/scenario.js';
+import { exploreInterleavings } from '../../src/testing/interleavings/interleavings.js';
+import { scenario } from '../../src/testing/scenario/scenario.js';
 import { account } from '../support/account.js';
 import { basketSaga, emptyBasket, message } from '../support/basket.js';
 

@@ -2,7 +2,7 @@
 import { expect as imported } from '@jest/globals';
 import { type EventStore, type Json, type Saga, type StreamName } from 'watersmeet';
 import 'watersmeet/jest';
-import { scenario } from '../../src/testing/scenario.js';
+import { scenario } from '../../src/testing/scenario/scenario.js';
 import { account } from '../support/account.js';
 import { basketSaga, emptyBasket } from '../support/basket.js';
 

@@ -25,13 +25,13 @@ import {
 import * as E from 'fp-ts/lib/Either.js';
 import { acceptableCredit } from '../../sagas/acceptable-credit/index.js';
 import { loanApplication } from '../../sagas/loan-application/index.js';
-import type { FixtureEvent } from '../../src/testing/fixture.js';
-import { loadFixture } from '../../src/testing/fixture-read.js';
-import { writeFixture } from '../../src/testing/fixture-write.js';
-import { readHistory, replay, withStates } from '../../src/testing/replay.js';
-import { changesBetween, textDiff } from '../../src/testing/replay-diff.js';
-import { viewOf } from '../../src/testing/replay-fold.js';
-import { replayInto } from '../../src/testing/replay-into.js';
+import type { FixtureEvent } from '../../src/testing/replay/fixture.js';
+import { loadFixture } from '../../src/testing/replay/fixture-read.js';
+import { writeFixture } from '../../src/testing/replay/fixture-write.js';
+import { readHistory, replay, withStates } from '../../src/testing/replay/replay.js';
+import { changesBetween, textDiff } from '../../src/testing/replay/diff.js';
+import { viewOf } from '../../src/testing/replay/fold.js';
+import { replayInto } from '../../src/testing/replay/into.js';
 import { basketSaga, message } from '../support/basket.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'watersmeet-replay-'));

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import * as t from 'io-ts';
 import { accept, aggregate } from 'watersmeet';
-import { scenario } from '../../src/testing/scenario.js';
+import { scenario } from '../../src/testing/scenario/scenario.js';
 import { account } from '../support/account.js';
 
 const opened = { type: 'Opened', data: { owner: 'Ada' } } as const;

@@ -5,7 +5,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { mergeRefused, merger, saga } from 'watersmeet';
 import { acceptableCredit } from 'watersmeet/sagas/acceptable-credit';
-import { scenario } from '../../src/testing/scenario.js';
+import { scenario } from '../../src/testing/scenario/scenario.js';
 import { basketSaga, emptyBasket } from '../support/basket.js';
 
 const add = (by: number) => ({ type: 'Add', data: { by } }) as const;
