@@ -1,6 +1,6 @@
 /** What changed in the states from one run of a replay to the next. */
 import { escapeForDisplay } from '../core/stream.js';
-import { changesBetween, describeChange } from '../testing/replay-diff.js';
+import { changesBetween, describeChange } from '../testing/replay/diff.js';
 import type { Frame, FrameStep } from './replay-once.js';
 import type { Colors } from './session.js';
 

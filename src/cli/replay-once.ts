@@ -2,9 +2,9 @@
 import type { RecordedEvent } from '../core/event.js';
 import type { JsonObject } from '../core/json.js';
 import { categoryOf, escapeForDisplay } from '../core/stream.js';
-import { noStreamOf, replay, streamsOf } from '../testing/replay.js';
-import { categoryOfRules, type Rules } from '../testing/replay-fold.js';
-import { type Difference, replayInto, type ReplayComparison } from '../testing/replay-into.js';
+import { noStreamOf, replay, streamsOf } from '../testing/replay/replay.js';
+import { categoryOfRules, type Rules } from '../testing/replay/fold.js';
+import { type Difference, replayInto, type ReplayComparison } from '../testing/replay/into.js';
 import { exitCodes } from './failure.js';
 import type { LookOptions } from './look.js';
 import { badOption } from './options.js';

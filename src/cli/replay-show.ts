@@ -3,9 +3,9 @@ import { drawSaga, type Paint } from '../core/draw.js';
 import type { RecordedEvent } from '../core/event.js';
 import { canonicalJson } from '../core/json.js';
 import { escapeForDisplay } from '../core/stream.js';
-import type { Replay } from '../testing/replay.js';
-import { describeChange } from '../testing/replay-diff.js';
-import type { ReplayedSaga } from '../testing/replay-fold.js';
+import type { Replay } from '../testing/replay/replay.js';
+import { describeChange } from '../testing/replay/diff.js';
+import type { ReplayedSaga } from '../testing/replay/fold.js';
 import { paintWith } from './look.js';
 import type { Colors } from './session.js';
 

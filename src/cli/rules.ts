@@ -1,6 +1,6 @@
 /** From `--saga <saga>` to the code that a history is folded with: a bundled saga, or what a module exports. */
 import { escapeForDisplay } from '../core/stream.js';
-import { categoryOfRules, type Rules } from '../testing/replay-fold.js';
+import { categoryOfRules, type Rules } from '../testing/replay/fold.js';
 import {
   bundledNames,
   importModule,

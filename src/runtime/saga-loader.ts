@@ -178,6 +178,16 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
     if (all.size > sagasMax) all.delete(all.keys().next().value as string);
     return kept;
   };
+  /** What was learnt by a fold that has been dropped meanwhile, its successor must read: it may have looked before. */
+  const tellSuccessor = (instance: Instance, kept: Kept<S, Ev>): void => {
+    const current = all.get(instance.key);
+    if (current !== undefined && current !== kept) current.isBehind = true;
+  };
+  const readOf = async (instance: Instance, kept: Kept<S, Ev>): Promise<Loaded<S, Ev>> => {
+    const loaded = await readKept(store, instance, kept);
+    tellSuccessor(instance, kept);
+    return loaded;
+  };
   // Who retries or rejects wants as few conflicts as can be had; who merges need not ask before each message.
   const readsAlways = saga.onConflict !== 'merge';
   return {
@@ -185,12 +195,12 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       const kept = touch(instance);
       const isCurrent = kept.isWarm && !kept.isBehind && kept.catchingUp === 0;
       const isFresh = isCurrent && !kept.isShared && !readsAlways;
-      return isFresh ? E.right(kept.log) : readKept(store, instance, kept);
+      return isFresh ? E.right(kept.log) : readOf(instance, kept);
     },
-    loadNow: (instance) => readKept(store, instance, touch(instance)),
+    loadNow: (instance) => readOf(instance, touch(instance)),
     loadUpTo: async (instance, version) => {
       const kept = touch(instance);
-      return kept.log.version() >= version ? E.right(kept.log) : readKept(store, instance, kept);
+      return kept.log.version() >= version ? E.right(kept.log) : readOf(instance, kept);
     },
     loadWhole: (instance) => catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER)),
     append: async (instance, expected, events, { tailMax = 0, fence } = {}) => {
@@ -203,6 +213,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
           kept.writing -= 1;
         });
       learn(kept, instance, events, answer);
+      tellSuccessor(instance, kept);
       return answer;
     },
   };
