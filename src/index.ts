@@ -137,6 +137,7 @@ export type {
 } from './store/leases.js';
 export { defaultLimits } from './store/limits.js';
 export type { Snapshot, Snapshots } from './store/snapshots.js';
+export type { Timers } from './store/timers.js';
 export { type Case, program, type Program, type TimedMessage } from './runtime/program.js';
 export { type DuplicateCase, runCases, type RunOptions, type RunProgress } from './runtime/run-cases.js';
 export { isSameEnd, serialEnd, survey, type SagaEnd, type Survey } from './runtime/survey.js';

@@ -73,3 +73,7 @@ export {
 export { type ArbitraryMissing, arbitraryOf } from './laws/arbitraries.js';
 export { assertMerger, checkMerger, type CheckMergerOptions } from './laws/check-merger.js';
 export type { LawName, LawResult, MergerCounterexample, MergerReport } from './laws/report.js';
+export { simulate, type Simulated, type SimulatedEnd, type SimulateOptions } from './simulation/simulate.js';
+export type { Faults } from './simulation/faults.js';
+export type { SimulationFailed } from './simulation/violation.js';
+export type { SimulationFigures } from './simulation/world.js';
