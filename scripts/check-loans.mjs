@@ -4,7 +4,7 @@
 // runs of the other stores stay in the report.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import {
@@ -15,6 +15,7 @@ import {
 } from '../test/support/embedded-postgres.mjs';
 import { build } from './build.mjs';
 import { ensure, root } from './ensure.mjs';
+import { machine, machineText } from './machine.mjs';
 
 const { values: options } = parseArgs({
   options: { quick: { type: 'boolean' }, only: { type: 'string' }, jobs: { type: 'string', default: '2' } },
@@ -185,21 +186,13 @@ const table = () => {
 };
 
 const report = (facts) => {
-  const machine = {
-    platform: platform(),
-    arch: arch(),
-    cores: cpus().length,
-    cpu: cpus()[0]?.model.trim(),
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-  };
   const { approved, declined, cancelled, open } = facts.outcomes;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(reportFile, `${JSON.stringify({ machine, facts, runs: results }, null, 1)}\n`);
+  writeFileSync(reportFile, `${JSON.stringify({ machine: machine(), facts, runs: results }, null, 1)}\n`);
   const lines = [
     '# A whole log of loan applications on every store',
     '',
-    `\`npm run check:loans\` on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}. The log: ${facts.cases.toLocaleString('en')} cases,`,
+    `\`npm run check:loans\` on ${machineText()}. The log: ${facts.cases.toLocaleString('en')} cases,`,
     `${facts.messages.toLocaleString('en')} messages; ${approved.toLocaleString('en')} approved, ${declined.toLocaleString('en')} declined, ${cancelled.toLocaleString('en')} cancelled, ${open} open. Figures are medians. The pace is that of runs`,
     'alone on the machine; reading the log and doing what is owed are part of it.',
     '',

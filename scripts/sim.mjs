@@ -5,12 +5,12 @@
 //   --write        the figures go to bench/results/sim.json and sim.md
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensure, root } from './ensure.mjs';
+import { machine, machineText } from './machine.mjs';
 
 const number = (name, text, fallback, min) => {
   const value = text === undefined ? fallback : Number(text);
@@ -133,18 +133,10 @@ const words = {
 };
 
 const report = () => {
-  const machine = {
-    platform: platform(),
-    arch: arch(),
-    cores: cpus().length,
-    cpu: cpus()[0]?.model.trim(),
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-  };
   const { from, seeds, workers } = options;
   const violations = total.violations.map(({ violation, broken }) => ({ seed: violation, broken }));
   return {
-    machine,
+    machine: machine(),
     from,
     wanted: seeds,
     workers,
@@ -159,13 +151,13 @@ const write = (run) => {
   const folder = join(root, 'bench/results');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'sim.json'), `${JSON.stringify(run, null, 1)}\n`);
-  const { machine, seeds, from, seconds, workers, violations, figures } = run;
+  const { seeds, from, seconds, workers, violations, figures } = run;
   const shown = (value) => value.toLocaleString('en');
   const rows = Object.entries(words).map(([name, what]) => `| ${what} | ${shown(figures[name] ?? 0)} |`);
   const lines = [
     '# The saga runtime, simulated',
     '',
-    `\`npm run sim -- --seeds ${run.wanted} --from ${from}\`, ${workers} processes on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}:`,
+    `\`npm run sim -- --seeds ${run.wanted} --from ${from}\`, ${workers} processes on ${machineText()}:`,
     `${shown(seeds)} seeds in ${shown(Math.round(seconds))} s, **${violations.length} violations**.`,
     '',
     '| what happened | how often |',

@@ -46,6 +46,13 @@ const withoutMerges = (store: EventStore): EventStore =>
       : append(request)(),
   );
 
+/** One addition of 1 on the trunk, one of 2 in a branch that waits. */
+const leaveBranch = ({ store, second }: Bench, sagaId: string) =>
+  concurrently({ store: withoutMerges(store), second: withoutMerges(second) }, [
+    to(sagaId)('Add', { by: 1 }),
+    to(sagaId)('Add', { by: 2 }),
+  ]);
+
 /** A stream as a store shows it that has thrown its beginning away. */
 const truncatedTo = (store: EventStore, begins: number): EventStore => ({
   ...store,
@@ -72,10 +79,7 @@ onBothStores('sagas and their store', {
     const sagaId = freshId();
     const send = to(sagaId);
     const saga = basketSaga();
-    await concurrently({ store: withoutMerges(bench.store), second: withoutMerges(bench.second) }, [
-      send('Add', { by: 1 }),
-      send('Add', { by: 2 }),
-    ]);
+    await leaveBranch(bench, sagaId);
     // More versions than a kept log remembers states of, written past the branch.
     const streamName = streamOf(sagaId);
     const more = Array.from({ length: 600 }, () => event('Added', { by: 1 }));
@@ -88,10 +92,7 @@ onBothStores('sagas and their store', {
     async (bench) => {
       const sagaId = freshId();
       const send = to(sagaId);
-      await concurrently({ store: withoutMerges(bench.store), second: withoutMerges(bench.second) }, [
-        send('Add', { by: 1 }),
-        send('Add', { by: 2 }),
-      ]);
+      await leaveBranch(bench, sagaId);
       const before = await typesOf(bench.store, sagaId);
       const runtime = sagaRuntime(basketSaga(), { store: truncatedTo(bench.store, 2) });
       const refused = { left: { _tag: 'SagaTruncated', begins: 2 } };
@@ -103,9 +104,7 @@ onBothStores('sagas and their store', {
   '23c. a tombstone on a stream whose branches wait: nothing is merged, and followers go on with others':
     async (bench) => {
       const [gone, other] = [freshId(), freshId()];
-      const cut = { store: withoutMerges(bench.store), second: withoutMerges(bench.second) };
-      for (const sagaId of [gone, other])
-        await concurrently(cut, [to(sagaId)('Add', { by: 1 }), to(sagaId)('Add', { by: 2 })]);
+      for (const sagaId of [gone, other]) await leaveBranch(bench, sagaId);
       await toPromise(
         bench.store.markStream({ streamName: streamOf(gone), as: 'tombstoned', expected: any }),
       );
@@ -226,10 +225,7 @@ onBothStores('sagas and their store', {
     async (bench) => {
       const sagaId = freshId();
       const send = to(sagaId);
-      await concurrently({ store: withoutMerges(bench.store), second: withoutMerges(bench.second) }, [
-        send('Add', { by: 1 }),
-        send('Add', { by: 2 }),
-      ]);
+      await leaveBranch(bench, sagaId);
       const streamName = streamOf(sagaId);
       await toPromise(bench.store.markStream({ streamName, as: 'archived', expected: any }));
       const runtime = sagaRuntime(basketSaga(), bench);
