@@ -29,6 +29,11 @@ module.exports = {
     only('store', 'store|core', 'Ports are stated in the words of the core.'),
     only('runtime', 'runtime|store|core', 'The shell runs on ports, not on one store.'),
     only('testing', 'testing|runtime|store|core|adapters/memory', 'What users test with needs no driver.'),
+    only(
+      'opentelemetry',
+      'opentelemetry|runtime|store|core',
+      'What is measured is told of any store and any saga.',
+    ),
     only('adapters/memory', 'adapters/memory|store|core', 'An adapter knows its port.'),
     only('adapters/postgres', 'adapters/postgres|store|core', 'An adapter knows its port.'),
     only(
@@ -79,6 +84,14 @@ module.exports = {
     packageOnlyFrom('pg', 'pg', '^src/adapters/postgres/'),
     packageOnlyFrom('pglite', '@electric-sql/pglite', '^src/adapters/pglite/'),
     packageOnlyFrom('eventstoredb-client', '@eventstore/db-client', '^src/adapters/eventstoredb/'),
+    packageOnlyFrom('opentelemetry', '@opentelemetry/[^/]+', '^src/opentelemetry/'),
+    {
+      name: 'opentelemetry-api-only',
+      comment: 'Which SDK there is, if any, is the business of the program.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: packagePath('@opentelemetry/(?!api(/|$))[^/]+') },
+    },
     packageOnlyFrom('terminal', 'commander|cli-progress|picocolors', '^src/cli/'),
     {
       name: 'no-dev-dependency',

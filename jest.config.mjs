@@ -29,6 +29,7 @@ export default {
   moduleNameMapper: {
     '^watersmeet$': '<rootDir>/src/index.ts',
     '^watersmeet/(postgres|pglite)$': '<rootDir>/src/adapters/$1/index.ts',
+    '^watersmeet/opentelemetry$': '<rootDir>/src/opentelemetry/index.ts',
     '^watersmeet/jest$': '<rootDir>/src/testing/jest.ts',
     '^watersmeet/testing$': '<rootDir>/src/testing/index.ts',
     '^watersmeet/sagas/([^/]+)$': '<rootDir>/sagas/$1/index.ts',

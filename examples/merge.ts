@@ -31,4 +31,4 @@ for (const { version, type, metadata } of stream.events) console.log(version, ty
 // => 2 Added m2
 // => 3 MergeSagaState m3
 // => 4 Added m3
-// => 5 SagaMerged undefined
+// => 5 SagaMerged 42c40f75-8d95-588f-a329-cc48591ab13d

@@ -64,6 +64,7 @@ export {
 export * from './core/mergers.js';
 export type { MessageInvalid, ReactionFailed, SagaMessage } from './core/reacting.js';
 export {
+  type AnyTimeout,
   type CompensationHook,
   type CompensationRequest,
   type HookInfo,
@@ -75,12 +76,14 @@ export {
   saga,
   type Saga,
   type StateOfSaga,
+  type TimeoutOf,
 } from './core/saga.js';
 export { foldSaga, owed, type SagaLog } from './core/saga-log.js';
 export type {
   EvolveFailed,
   Owed,
   OwedCompensation,
+  OwedTimeout,
   PendingBranch,
   SagaTruncated,
   SagaUnreadable,
@@ -110,10 +113,59 @@ export type {
 } from './core/stream.js';
 export { defaultRetry, type RetryPolicy } from './core/retry.js';
 export { type Environment } from './runtime/environment.js';
+export type { HandleOptions } from './runtime/handle-message.js';
+export {
+  type Accepted,
+  type LocalAnswer,
+  localPartitions,
+  type LocalPartitions,
+  type LocalPartitionsOptions,
+  type LocalPartitionState,
+  type MessageGivenUp,
+  type PartitionsStopped,
+} from './runtime/local-partitions.js';
+export { mergeHooks } from './runtime/merge-hooks.js';
+export type {
+  AttemptsUsedUp,
+  HandlerAnswer,
+  HandlerMissing,
+  HandlerThrew,
+  HandlerTimedOut,
+  LockTimeout,
+  MessageFailure,
+  MessageInfo,
+  MessageOutcome,
+  NextMessage,
+  RequiredMissing,
+} from './runtime/message-delivery.js';
+export type { AggregateConflictAnswer } from './runtime/handle-on-aggregate.js';
+export type { SagaConflictAnswer } from './runtime/handle-on-saga.js';
+export {
+  type HandlersByType,
+  type MessageHandler,
+  messageHandlers,
+  type MessageHandlers,
+  type MessageToSend,
+  onAggregate,
+  onBatch,
+  onMessage,
+  onSaga,
+} from './runtime/message-handlers.js';
+export { type TimeoutOptions, timeoutQueueOf } from './runtime/owed-timeouts.js';
+export type { PartitionState } from './runtime/partition-work.js';
+export { queueWorker, type QueueWorker, type WorkerState } from './runtime/queue-worker.js';
+export { type Dispatch, toHandlers, toQueue, type Transport } from './runtime/saga-transport.js';
+export {
+  defaultMessageRetry,
+  type HandlingOptions,
+  type QueueWorkerOptions,
+  type WorkerHooks,
+} from './runtime/worker-options.js';
 export type { Dispatched, Following, FollowOptions } from './runtime/owed-subscription.js';
 export type {
   MessageConflict,
   ConflictNotice,
+  DeliveryParkedNotice,
   Handled,
   HandleError,
   Resolved,
@@ -121,6 +173,7 @@ export type {
   SagaContext,
   SagaHooks,
   SagaParked,
+  MessageRetryNotice,
 } from './runtime/saga-context.js';
 export { sagaRuntime, type SagaRuntime } from './runtime/saga-runtime.js';
 export * from './store/event-store.js';
@@ -134,6 +187,8 @@ export type {
   LeaseHeld,
   LeaseLost,
   Leases,
+  LeaseSummary,
+  ListLeasesRequest,
 } from './store/leases.js';
 export { defaultLimits } from './store/limits.js';
 export type { Snapshot, Snapshots } from './store/snapshots.js';
@@ -152,7 +207,12 @@ export type {
   StateOf,
 } from './core/decider.js';
 export { commandFrom, type CommandInput, type EventDecodeFailed } from './core/aggregate-codec.js';
-export type { AggregateContext, AggregateHooks } from './runtime/aggregate-context.js';
+export type {
+  AggregateContext,
+  AggregateHooks,
+  CommandConflictNotice,
+  RetryNotice,
+} from './runtime/aggregate-context.js';
 export type {
   CommandHandled,
   HandleCommandError,
@@ -166,3 +226,18 @@ export { describeConflict } from './core/describe-conflict.js';
 export { drawSaga } from './core/draw.js';
 export { explainConflicts } from './core/explain.js';
 export type { ConflictExplanation } from './core/explanation.js';
+export type {
+  DeadLetter,
+  DeadLetterMissing,
+  Enqueued,
+  EnqueueOptions,
+  FailedAttempt,
+  FailedRequest,
+  MessageQueue,
+  Partition,
+  PartitionDepth,
+  QueuedMessage,
+  QueueFull,
+  TakenMessage,
+  TakeRequest,
+} from './store/message-queue.js';

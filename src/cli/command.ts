@@ -1,8 +1,10 @@
 /** The whole command as a function: arguments and a world in, an exit code out. */
 import { Command, type CommanderError } from 'commander';
 import { escapeForDisplay } from '../core/stream.js';
+import { addDeadLetters } from './commands/dead-letters.js';
 import { addExport } from './commands/export.js';
 import { addMigrate } from './commands/migrate.js';
+import { addQueues } from './commands/queues.js';
 import { addRead } from './commands/read.js';
 import { addReplay } from './commands/replay.js';
 import { addRun } from './commands/run.js';
@@ -18,6 +20,7 @@ Examples:
   $ watersmeet streams
   $ watersmeet saga loanApplication-173688
   $ watersmeet tail --category loanApplication --from-start
+  $ watersmeet dead-letters list --queue inventory
   $ watersmeet replay loanApplication-173688 --saga loan-application --diff
 
 Exit codes:
@@ -57,6 +60,8 @@ const commandOf = (session: Session, done: (exitCode: number) => void): Command 
   addRead(cli, session);
   addSaga(cli, session);
   addTail(cli, session);
+  addQueues(cli, session);
+  addDeadLetters(cli, session);
   addExport(cli, session);
   addReplay(cli, session, done);
   addMigrate(cli, session);

@@ -120,6 +120,8 @@ const words: Readonly<Record<string, (fields: Fields) => string>> = {
   EpochChanged: () =>
     'the store was restored elsewhere, and the checkpoint is of its former life; begin anew without it',
   NotSupported: ({ capability }) => `this store cannot do that (${text(capability)})`,
+  DeadLetterMissing: ({ queue, id }) =>
+    `there is no dead letter ${text(id)}${queue === '' ? '' : ` in the queue ${text(queue)}`}; watersmeet dead-letters list shows what there is`,
   ReactionFailed: ({ streamName, messageType, message }) =>
     `the saga's handler of ${text(messageType)} threw in ${text(streamName)}: ${text(message)}`,
   MessageInvalid: ({ messageId, message }) =>

@@ -18,11 +18,11 @@ export interface LookOptions extends StoreOptions {
 export const storeHelp =
   'pglite:<dir> or postgres://... (default: $WATERSMEET_STORE, or the only one in .watersmeet)';
 
-export const withLookOptions = (command: Command, { json = true } = {}): Command => {
+export const withLookOptions = (command: Command, { json = true, tenant = true } = {}): Command => {
   const looking = command
     .option('--store <store>', storeHelp)
-    .option('--schema <name>', 'schema of the tables (default: watersmeet)')
-    .option('--tenant <name>', 'whose streams (default: default)');
+    .option('--schema <name>', 'schema of the tables (default: watersmeet)');
+  if (tenant) looking.option('--tenant <name>', 'whose streams (default: default)');
   return json ? looking.option('--json', 'print JSON, one object a line') : looking;
 };
 

@@ -4,6 +4,7 @@ import type {
   ConflictExplanation,
   ExplainedCompensation,
   HeldMessage,
+  HeldTimeout,
   SentMessage,
   TrunkChange,
 } from './explanation.js';
@@ -74,10 +75,51 @@ const heldWords = ({ fate, by, replacement }: HeldMessage): string => {
   }
 };
 
-const branchLines = ({ events, messages, completes }: ConflictExplanation): ReadonlyArray<string> => {
+/** A wait in words, as in `after 30 s`. */
+export const afterText = (afterMs: number): string => {
+  const units = [
+    ['days', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const;
+  const [unit, ms] = units.find(([, length]) => afterMs >= 2 * length && afterMs % (length / 10) === 0) ?? [
+    'ms',
+    1,
+  ];
+  return `after ${afterMs / ms} ${unit}`;
+};
+
+const timeoutWords = ({ fate, by }: HeldTimeout): string => {
+  switch (fate) {
+    case 'release':
+      return 'held, and it began to wait with the merge';
+    case 'cancel':
+      return `held, then cancelled (${name(by)})`;
+    case 'waits':
+      return 'held until the merge';
+    case 'void':
+      return 'never began to wait';
+  }
+};
+
+export const keysText = (keys: ReadonlyArray<string>): string => keys.map(name).join(', ');
+
+const branchLines = ({
+  events,
+  messages,
+  timeouts,
+  cancelTimeouts,
+  completes,
+}: ConflictExplanation): ReadonlyArray<string> => {
   const lines = [
     ...events.map(({ type, data, fate }) => `    ${titled(type, data)}: ${eventWords[fate]}`),
     ...messages.map((held) => `    to send ${titled(held.type, held.data)}: ${heldWords(held)}`),
+    ...timeouts.map(
+      (held) =>
+        `    the timeout ${titled(held.type, held.data)} ${afterText(held.afterMs)}: ${timeoutWords(held)}`,
+    ),
+    ...(cancelTimeouts.length > 0 ? [`    to cancel the timeouts ${keysText(cancelTimeouts)}`] : []),
     ...(completes ? ['    to complete the saga: decided anew by the merge'] : []),
   ];
   return ['  The branch wanted:', ...(lines.length === 0 ? ['    nothing'] : cut(lines, 'thing'))];
@@ -106,6 +148,13 @@ const outcomeLines = ({ outcome, refusals }: ConflictExplanation): ReadonlyArray
         ...outcome.added.map(({ type, data }) => `    the merger added ${titled(type, data)}`),
         ...outcome.after.map(({ type, data }) => `    after the merge: ${titled(type, data)}`),
         ...outcome.sends.map(sentLine),
+        ...outcome.timeouts.map(
+          ({ type, data, afterMs }) =>
+            `    asked for the timeout ${titled(type, data)} ${afterText(afterMs)}`,
+        ),
+        ...(outcome.cancelTimeouts.length > 0
+          ? [`    cancelled the timeouts ${keysText(outcome.cancelTimeouts)}`]
+          : []),
         ...(outcome.completes ? ['    and the saga completed'] : []),
       ];
       return [

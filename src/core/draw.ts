@@ -9,7 +9,7 @@
  *     5 * OfferMoved {"activity":"O_SELECTED"}  (from the branch at 4)
  *     6 M SagaMerged
  */
-import { titled } from './describe-conflict.js';
+import { afterText, keysText, titled } from './describe-conflict.js';
 import type { RecordedEvent } from './event.js';
 import { type Draft, type Walk, walkThrough } from './explain-walk.js';
 import { recordTypes } from './saga.js';
@@ -110,6 +110,16 @@ const sendsText = (sends: ReadonlyArray<records.OutgoingRecord> | undefined): st
   return texts.length === 0 ? '' : `  => ${texts.join(', ')}`;
 };
 
+/** Timeouts that an append asks for and cancels, as in `  later: Remind after 30 s; no more: deadline`. */
+const wishesText = ({ timeouts = [], cancelTimeouts = [] }: records.TimeoutWishes): string => {
+  const later = timeouts.map(({ type, data, afterMs }) => `${titled(type, data, 40)} ${afterText(afterMs)}`);
+  const texts = [
+    ...(later.length > 0 ? [`later: ${later.join(', ')}`] : []),
+    ...(cancelTimeouts.length > 0 ? [`no more: ${keysText(cancelTimeouts)}`] : []),
+  ];
+  return texts.length === 0 ? '' : `  ${texts.join('; ')}`;
+};
+
 const branchText = (draft: Draft): string => {
   const { base, events, messages, cause, completes } = draft.branch;
   const wanted = events.map(({ type, data }) => titled(type, data, 40)).join(', ');
@@ -124,7 +134,7 @@ const branchText = (draft: Draft): string => {
           : ' (waits)'
         : '';
   const from = `${escapeForDisplay(cause.messageId, 60)} from ${base}`;
-  return `MergeSagaState ${from}: ${wanted || 'no events'}${held}${completes ? '; completes' : ''}${fate}`;
+  return `MergeSagaState ${from}: ${wanted || 'no events'}${held}${completes ? '; completes' : ''}${fate}${wishesText(draft.branch)}`;
 };
 
 const mergedText = (record: records.SagaMergedRecord): string => {
@@ -140,7 +150,11 @@ const mergedText = (record: records.SagaMergedRecord): string => {
     ...record.compensations.map(({ hook }) => `compensate: ${escapeForDisplay(hook)}`),
     ...(record.late === 'none' ? [] : [`late: ${record.late}`]),
   ];
-  return `SagaMerged ${parts.join(', ')}${sendsText(record.sends)}`;
+  const released = record.timeouts?.fates.filter(({ fate }) => fate === 'release').length ?? 0;
+  const cancelled = record.timeouts?.cancels ?? [];
+  if (released > 0) parts.push(`${released === 1 ? '1 timeout' : `${released} timeouts`} to wait`);
+  if (cancelled.length > 0) parts.push(`no more: ${keysText(cancelled)}`);
+  return `SagaMerged ${parts.join(', ')}${sendsText(record.sends)}${wishesText(record.timeouts?.then ?? {})}`;
 };
 
 const textOf = (
@@ -158,6 +172,8 @@ const textOf = (
     return `CompensationApplied ${escapeForDisplay(data.hook)}${sendsText(data.sends)}`;
   if (type === recordTypes.compensationFailed && records.compensationFailed.is(data))
     return `CompensationFailed ${escapeForDisplay(data.hook)}, attempt ${data.attempt}${data.parked ? ', given up' : ''}: ${escapeForDisplay(data.error, 120)}`;
+  if (type === recordTypes.sagaTimeoutIgnored && records.sagaTimeoutIgnored.is(data))
+    return `SagaTimeoutIgnored ${escapeForDisplay(data.type)}: epoch ${data.epoch} was over`;
   const header = records.headerOf(event.metadata);
   const from = header?.branchId === undefined ? undefined : byBranchId.get(header.branchId);
   const origin =
@@ -167,7 +183,7 @@ const textOf = (
         ? ''
         : '  (by the merge)';
   const shown = type === recordTypes.sagaCompleted ? type : titled(type, data, 60);
-  return `${shown}${sendsText(header?.sends)}${type === recordTypes.sagaCompleted ? '' : origin}`;
+  return `${shown}${sendsText(header?.sends)}${wishesText(header ?? {})}${type === recordTypes.sagaCompleted ? '' : origin}`;
 };
 
 const paintOf = (paint: Paint, event: RecordedEvent): ((text: string) => string) => {

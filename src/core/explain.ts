@@ -10,6 +10,7 @@ import type {
   ConflictOutcome,
   ExplainedCompensation,
   HeldMessage,
+  HeldTimeout,
   SentMessage,
   TrunkChange,
 } from './explanation.js';
@@ -25,9 +26,15 @@ const changeOf = (event: RecordedEvent, inTheWay?: boolean): TrunkChange => ({
   inTheWay,
 });
 
+const wishesOf = ({ timeouts, cancelTimeouts }: records.TimeoutWishes): records.TimeoutWishes => ({
+  ...(timeouts && { timeouts }),
+  ...(cancelTimeouts && { cancelTimeouts }),
+});
+
 const decisionOf = ({ branch }: Draft): Decision => {
   const { messageId, ...message } = branch.cause;
   const { epoch, events, messages, completes } = branch;
+  const wishes = wishesOf(branch);
   return {
     messageId,
     messageType: message.type,
@@ -35,6 +42,7 @@ const decisionOf = ({ branch }: Draft): Decision => {
     epoch,
     events,
     messages,
+    wishes,
     completes,
     metadata: {},
   };
@@ -76,6 +84,15 @@ const heldOf = ({ branch, merge, voided }: Draft): ReadonlyArray<HeldMessage> =>
     };
   });
 
+const timeoutsOf = ({ branch, merge, voided }: Draft): ReadonlyArray<HeldTimeout> =>
+  (branch.timeouts ?? []).map(({ id, type, data, key, afterMs }) => {
+    const told = merge?.record?.timeouts?.fates.find(
+      (fate) => fate.id === id && fate.branchId === branch.branchId,
+    );
+    const fate = told?.fate ?? (voided === undefined ? 'waits' : 'void');
+    return { id, type, data, key, afterMs, fate, by: told?.by ?? '' };
+  });
+
 const sentOf = (messages: ReadonlyArray<records.OutgoingRecord>): ReadonlyArray<SentMessage> =>
   messages.map(({ id, type, data, cancelled }) => ({ id, type, data, cancelled }));
 
@@ -98,6 +115,8 @@ const outcomeOf = (walk: Walk, saga: Saga | undefined, draft: Draft): ConflictOu
       added: before.filter(isAdded).map((event) => changeOf(event)),
       after: after.filter(({ type }) => !reservedTypes.has(type)).map((event) => changeOf(event)),
       sends: sentOf(record.sends),
+      timeouts: record.timeouts?.then.timeouts ?? [],
+      cancelTimeouts: record.timeouts?.then.cancelTimeouts ?? [],
       completes: after.some(({ type }) => type === recordTypes.sagaCompleted),
     };
   }
@@ -147,6 +166,8 @@ export const explainConflicts = (
       trunk: trunkOf(walk, saga, draft),
       events: eventsOf(draft),
       messages: heldOf(draft),
+      timeouts: timeoutsOf(draft),
+      cancelTimeouts: draft.branch.cancelTimeouts ?? [],
       completes,
       outcome: outcomeOf(walk, saga, draft),
       refusals: draft.refusals,

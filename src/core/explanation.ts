@@ -37,6 +37,18 @@ export interface HeldMessage {
   readonly replacement: OutgoingMessage | undefined;
 }
 
+/** A timeout the branch asked for; it was held until the merge. */
+export interface HeldTimeout {
+  readonly id: string;
+  readonly type: string;
+  readonly data: Json;
+  readonly key: string | undefined;
+  readonly afterMs: number;
+  readonly fate: 'release' | 'cancel' | 'waits' | 'void';
+  /** `rule`, or the reason in words; empty while it waits. */
+  readonly by: string;
+}
+
 /** A message sent after the fact, by `onMerged` or by a compensation. */
 export interface SentMessage {
   readonly id: string;
@@ -81,6 +93,9 @@ export type ConflictOutcome =
       /** What `onMerged` decided: its events, its messages, whether the saga completed. */
       readonly after: ReadonlyArray<TrunkChange>;
       readonly sends: ReadonlyArray<SentMessage>;
+      /** Timeouts that `onMerged` asked for, and keys that it cancelled. */
+      readonly timeouts: ReadonlyArray<records.TimeoutRecord>;
+      readonly cancelTimeouts: ReadonlyArray<string>;
       readonly completes: boolean;
     }
   /** The merge was refused: the branch waits, its messages are held. `willRetry` where the saga's code is known and its merger is another version by now. */
@@ -104,6 +119,9 @@ export interface ConflictExplanation {
   readonly trunk: ReadonlyArray<TrunkChange>;
   readonly events: ReadonlyArray<BranchEvent>;
   readonly messages: ReadonlyArray<HeldMessage>;
+  readonly timeouts: ReadonlyArray<HeldTimeout>;
+  /** Keys of timeouts that the branch cancelled; done with the merge. */
+  readonly cancelTimeouts: ReadonlyArray<string>;
   /** The handler wanted to complete the saga; provisional. */
   readonly completes: boolean;
   readonly outcome: ConflictOutcome;

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { encodeTagged } from './codec.js';
 import { type BuiltConflict, type Refusal, refuse, unusable } from './conflict.js';
+import { conversationOf } from './conversation.js';
 import type { EventData } from './event.js';
 import { derivedId } from './ids.js';
 import { type Json, strictJson } from './json.js';
@@ -137,7 +138,9 @@ export const sortEvents = <S, Ev extends AnyEvent>(
       ...(from && { branchId: from.branch.branchId, message: from.branch.cause.type }),
     };
     const metadata = withHeader(
-      { causationId: from === undefined ? mergeId : from.branch.cause.messageId },
+      from === undefined
+        ? { ...conversationOf(built.pending), causationId: mergeId }
+        : (from.branch.metadata ?? { causationId: from.branch.cause.messageId }),
       header,
     );
     if (from === undefined) added += 1;

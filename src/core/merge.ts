@@ -7,6 +7,7 @@
  */
 import * as E from 'fp-ts/lib/Either.js';
 import type { ReadonlyNonEmptyArray } from 'fp-ts/lib/ReadonlyNonEmptyArray.js';
+import type { EventMetadata } from './event.js';
 import type { Json } from './json.js';
 import type { StreamVersion } from './stream.js';
 
@@ -31,6 +32,8 @@ export interface OutgoingMessage {
 export interface ReleasedMessage extends OutgoingMessage {
   /** Version of the record that released it. */
   readonly version: StreamVersion;
+  /** The conversation it belongs to, what caused it, and where its trace stood. Missing in what a merge is about to release. */
+  readonly metadata?: EventMetadata;
 }
 
 /** What becomes of a held message. */

@@ -13,9 +13,16 @@ import { thrownMessage } from './fault.js';
 import { derivedId } from './ids.js';
 import { hashOf, type Json } from './json.js';
 import type { AnyEvent } from './merge.js';
-import { type Reaction, recordTypes, type Saga } from './saga.js';
+import { type AnyTimeout, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaView } from './saga-view.js';
-import { headerOf, type MergeSagaStateRecord, type OutgoingRecord, withHeader } from './saga-records.js';
+import {
+  headerOf,
+  type MergeSagaStateRecord,
+  type OutgoingRecord,
+  type TimeoutWishes,
+  withHeader,
+} from './saga-records.js';
+import { encodeWishes, hasWishes } from './saga-timeouts.js';
 import type { StreamName, Tenant } from './stream.js';
 
 /** A message on its way to a saga. */
@@ -28,6 +35,7 @@ export interface SagaMessage<M extends AnyEvent = AnyEvent> {
   readonly data: M['data'];
   /** Which schema version wrote `data`; 1 is the first and the default. */
   readonly schemaVersion?: number;
+  /** Goes to each record of its handling. Without a `correlationId` the message begins a conversation, under its own id. */
   readonly metadata?: Omit<EventMetadata, 'causationId'>;
 }
 
@@ -53,6 +61,8 @@ export interface Decision {
   readonly epoch: number;
   readonly events: ReadonlyArray<Encoded>;
   readonly messages: ReadonlyArray<OutgoingRecord>;
+  /** Timeouts that it asks for and cancels. */
+  readonly wishes: TimeoutWishes;
   readonly completes: boolean;
   readonly metadata: EventMetadata;
 }
@@ -130,7 +140,7 @@ const runHandler = <S, Ev extends AnyEvent, M extends AnyEvent, Out extends AnyE
   view: SagaView<S>,
   message: SagaMessage,
   decoded: AnyEvent,
-): E.Either<ReactionFailed, Reaction<Ev, Out>> => {
+): E.Either<ReactionFailed, Reaction<Ev, Out, AnyTimeout>> => {
   try {
     const info = { sagaId: instance.sagaId, messageId: message.id, epoch: view.epoch };
     return E.right(saga.react(view.state, decoded as M, info));
@@ -170,6 +180,8 @@ export const decide = <S, Ev extends AnyEvent, M extends AnyEvent, Out extends A
   const source = [tenant, streamName, view.epoch, message.id, message.type];
   const messages = encodeMessages(saga, source, send as ReadonlyArray<AnyEvent>);
   if (E.isLeft(messages)) return messages;
+  const wishes = encodeWishes(saga, source, reaction.right);
+  if (E.isLeft(wishes)) return wishes;
   return E.right({
     messageId: message.id,
     messageType: message.type,
@@ -177,14 +189,18 @@ export const decide = <S, Ev extends AnyEvent, M extends AnyEvent, Out extends A
     epoch: view.epoch,
     events: encodedEvents.right,
     messages: messages.right,
+    wishes: wishes.right,
     completes: complete,
-    metadata: { ...message.metadata, causationId: message.id },
+    metadata: { correlationId: message.id, ...message.metadata, causationId: message.id },
   });
 };
 
 /** Whether there is anything to write. */
 export const isEmpty = (decision: Decision): boolean =>
-  decision.events.length === 0 && decision.messages.length === 0 && !decision.completes;
+  decision.events.length === 0 &&
+  decision.messages.length === 0 &&
+  !hasWishes(decision.wishes) &&
+  !decision.completes;
 
 const idFor = (instance: Instance, decision: Decision, part: string, index = 0): string =>
   derivedId(
@@ -205,7 +221,7 @@ export const completedRecord = (instance: Instance, epoch: number, metadata: Eve
   metadata,
 });
 
-/** The append of a decision onto the trunk: its events, what it sends riding on the last, and the completion. */
+/** The append of a decision onto the trunk: its events, what it sends and its timeouts riding on the last, and the completion. */
 export const trunkEvents = (
   instance: Instance,
   decision: Decision,
@@ -214,13 +230,11 @@ export const trunkEvents = (
   const sends = cancelRepeatedKeys(decision.messages, isSent);
   const last = decision.events.length - 1;
   const header = { epoch: decision.epoch, message: decision.messageType };
+  const lastHeader = { ...header, ...(sends.length > 0 && { sends }), ...decision.wishes };
   const events: EventData[] = decision.events.map((event, index) => ({
     ...event,
     eventId: idFor(instance, decision, 'event', index),
-    metadata: withHeader(
-      decision.metadata,
-      index === last && sends.length > 0 ? { ...header, sends } : header,
-    ),
+    metadata: withHeader(decision.metadata, index === last ? lastHeader : header),
   }));
   if (last < 0)
     events.push({
@@ -228,7 +242,7 @@ export const trunkEvents = (
       type: recordTypes.sagaMessageHandled,
       schemaVersion: 1,
       data: {},
-      metadata: withHeader(decision.metadata, sends.length > 0 ? { ...header, sends } : header),
+      metadata: withHeader(decision.metadata, lastHeader),
     });
   if (decision.completes)
     events.push(completedRecord(instance, decision.epoch, withHeader(decision.metadata, header)));
@@ -269,6 +283,7 @@ export const branchRecord = <S>(
     baseHash: baseHash.right,
     events: decision.events,
     messages: decision.messages,
+    ...decision.wishes,
     completes: decision.completes,
     cause: { messageId: decision.messageId, ...decision.message },
   };
@@ -287,15 +302,18 @@ const neutralTypes: ReadonlySet<string> = new Set([
   recordTypes.mergeSagaState,
   recordTypes.sagaMergeRefused,
   recordTypes.sagaMessageHandled,
+  recordTypes.sagaTimeoutIgnored,
   recordTypes.compensationApplied,
   recordTypes.compensationFailed,
 ]);
 
 const commutesWith = (saga: Saga, decision: Decision, event: RecordedEvent): boolean => {
+  // What both say of timeouts is brought together by the merge alone: there it does not matter who came first.
+  if (hasWishes(decision.wishes) && hasWishes(headerOf(event.metadata) ?? {})) return false;
   if (neutralTypes.has(event.type)) return true;
   const isOwn = Object.hasOwn(saga.events, event.type) && headerOf(event.metadata)?.mergeId === undefined;
   // What is sent, and completion, were decided on the state; commuting is a word about events alone.
-  const eventsOnly = decision.messages.length === 0 && !decision.completes;
+  const eventsOnly = decision.messages.length === 0 && !decision.completes && !hasWishes(decision.wishes);
   return isOwn && eventsOnly && decision.events.every(({ type }) => saga.commutes(type, event.type));
 };
 

@@ -3,15 +3,17 @@ import * as E from 'fp-ts/lib/Either.js';
 import { thrownMessage } from './fault.js';
 import { codecOf, encodeTagged, encodeWith } from './codec.js';
 import { type BuiltConflict, buildConflict, type Refusal, refuse, unusable } from './conflict.js';
-import type { EventData } from './event.js';
+import { conversationOf } from './conversation.js';
+import type { EventData, EventMetadata } from './event.js';
 import { derivedId } from './ids.js';
 import { deepFreeze, hashOf, type Json } from './json.js';
 import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from './merge.js';
 import { decideFates, planCompensations, sortEvents } from './merge-fates.js';
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
-import { type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
+import { type AnyTimeout, type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
 import { type SagaMergedRecord, type SagaMergeRefusedRecord, withHeader } from './saga-records.js';
+import { encodeWishes, mergeWishes } from './saga-timeouts.js';
 import type { StreamVersion } from './stream.js';
 
 interface Computed {
@@ -78,6 +80,7 @@ interface Finished {
   readonly record: SagaMergedRecord;
   readonly accepted: ReadonlyArray<EventData>;
   readonly after: ReadonlyArray<EventData>;
+  readonly conversation: EventMetadata;
   readonly completes: boolean;
 }
 
@@ -117,13 +120,18 @@ const finish = <S, Ev extends AnyEvent>(
     released: [...before, ...fates.right.released.map((message) => ({ ...message, version: at }))],
     completed: conflict.completed && late !== 'reopen',
   });
-  const reaction: Reaction<Ev, AnyEvent> = late === 'reject' ? {} : (saga.onMerged ?? defaultOnMerged)(info);
+  const reaction: Reaction<Ev, AnyEvent, AnyTimeout> =
+    late === 'reject' ? {} : (saga.onMerged ?? defaultOnMerged)(info);
   const keys = new Set(info.released.map(({ key }) => key));
   const sends = encodeMessages(saga, [mergeId], (reaction.send ?? []) as ReadonlyArray<AnyEvent>);
   if (E.isLeft(sends)) return E.left(unusable(sends.left));
+  const wishes = encodeWishes(saga, [mergeId], reaction);
+  if (E.isLeft(wishes)) return E.left(unusable(wishes.left));
+  const timeouts = mergeWishes({ table: log.timeouts(), late }, pending, wishes.right);
   const compensations = planCompensations(saga, info);
   if (E.isLeft(compensations)) return compensations;
-  const after = encodeAfter(saga, mergeId, epoch, reaction.events ?? []);
+  const conversation = conversationOf(pending);
+  const after = encodeAfter(saga, mergeId, epoch, reaction.events ?? [], conversation);
   if (E.isLeft(after)) return after;
   return E.right({
     record: {
@@ -138,6 +146,7 @@ const finish = <S, Ev extends AnyEvent>(
       messages: fates.right.fates,
       sends: cancelRepeatedKeys(sends.right, (key) => keys.has(key)),
       compensations: compensations.right,
+      ...(timeouts !== undefined && { timeouts }),
       late,
       mergerVersion: saga.mergerVersion,
       rule: answer.rule ?? saga.merger?.description ?? '',
@@ -145,6 +154,7 @@ const finish = <S, Ev extends AnyEvent>(
     },
     accepted: standing.right.events,
     after: after.right,
+    conversation,
     completes: reaction.complete === true && !info.completed,
   });
 };
@@ -154,12 +164,13 @@ const encodeAfter = (
   mergeId: string,
   epoch: number,
   events: ReadonlyArray<AnyEvent>,
+  conversation: EventMetadata,
 ): E.Either<Refusal, ReadonlyArray<EventData>> => {
   const encoded: EventData[] = [];
   for (const [index, event] of events.entries()) {
     const one = encodeTagged(saga.events, event);
     if (E.isLeft(one)) return E.left(unusable(one.left));
-    const metadata = withHeader({ causationId: mergeId }, { epoch, mergeId });
+    const metadata = withHeader({ ...conversation, causationId: mergeId }, { epoch, mergeId });
     encoded.push({ ...one.right, eventId: derivedId(mergeId, 'onMerged', index), metadata });
   }
   return E.right(encoded);
@@ -170,6 +181,7 @@ const refusedRecord = (
   instance: Instance,
   branchIds: ReadonlyArray<string>,
   version: number,
+  conversation: EventMetadata,
   { cause, refused }: Refusal,
 ): EventData => {
   const record: SagaMergeRefusedRecord = {
@@ -184,13 +196,13 @@ const refusedRecord = (
     type: recordTypes.sagaMergeRefused,
     schemaVersion: 1,
     data: record as unknown as Json,
-    metadata: {},
+    metadata: conversation,
   };
 };
 
 const mergedEvents = (
   instance: Instance,
-  { record, accepted, after, completes }: Finished,
+  { record, accepted, after, conversation, completes }: Finished,
 ): ReadonlyArray<EventData> => {
   const header = { epoch: record.epoch, mergeId: record.mergeId };
   const merged: EventData = {
@@ -198,10 +210,16 @@ const mergedEvents = (
     type: recordTypes.sagaMerged,
     schemaVersion: 1,
     data: record as unknown as Json,
-    metadata: withHeader({}, header),
+    metadata: withHeader(conversation, header),
   };
   const completed = completes
-    ? [completedRecord(instance, record.epoch, withHeader({ causationId: record.mergeId }, header))]
+    ? [
+        completedRecord(
+          instance,
+          record.epoch,
+          withHeader({ ...conversation, causationId: record.mergeId }, header),
+        ),
+      ]
     : [];
   return [...accepted, merged, ...after, ...completed];
 };
@@ -260,7 +278,7 @@ export const resolvePending = <S, Ev extends AnyEvent>(
       branchIds,
       reason,
       paths,
-      events: [refusedRecord(saga, instance, branchIds, version, finished.left)],
+      events: [refusedRecord(saga, instance, branchIds, version, conversationOf(pending), finished.left)],
     };
   }
   return {

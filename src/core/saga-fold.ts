@@ -2,10 +2,19 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as t from 'io-ts';
 import { decodeTagged, type DecodeFailed, decodeWith, problemsOf } from './codec.js';
+import { carriedOn } from './conversation.js';
+import type { EventMetadata } from './event.js';
 import type { AnyEvent, ReleasedMessage } from './merge.js';
 import { recordTypes, type Saga } from './saga.js';
 import * as records from './saga-records.js';
 import { thrownMessage } from './fault.js';
+import {
+  emptyTimeouts,
+  endTimeout,
+  takeMergedWishes,
+  takeWishes,
+  type TimeoutTable,
+} from './saga-timeouts.js';
 import type {
   EvolveFailed,
   LogEvent,
@@ -41,6 +50,7 @@ export interface SagaFold<S, Ev extends AnyEvent> {
   trunk: Array<TrunkEvent<Ev>>;
   /** Compensations that a merge has asked for and that are not applied. */
   readonly compensations: Map<string, Compensation>;
+  readonly timeouts: TimeoutTable;
 }
 
 export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S, Ev> => ({
@@ -57,6 +67,7 @@ export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S
   merged: new Set(),
   trunk: [],
   compensations: new Map(),
+  timeouts: emptyTimeouts(),
 });
 
 const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
@@ -84,21 +95,48 @@ export type StepFailed = DecodeFailed | EvolveFailed;
 /** Any fold, where the types of state and events do not matter. */
 type AnyFold = SagaFold<unknown, AnyEvent>;
 
-const release = (fold: AnyFold, messages: ReadonlyArray<records.OutgoingRecord>, at: StreamVersion): void => {
+const release = (
+  fold: AnyFold,
+  messages: ReadonlyArray<records.OutgoingRecord>,
+  at: StreamVersion,
+  metadata: EventMetadata,
+): void => {
   for (const { cancelled, ...message } of messages) {
     if (cancelled !== undefined) continue;
-    const left: ReleasedMessage = { ...message, version: at };
+    const left: ReleasedMessage = { ...message, version: at, metadata };
     fold.released.push(left);
     fold.allReleased.push(left);
     if (message.key !== undefined) fold.sentKeys.add(message.key);
   }
 };
 
+/** What an event carries out, caused by the message that it was decided on. */
+const releaseHeld = (
+  fold: AnyFold,
+  event: LogEvent,
+  sends: ReadonlyArray<records.OutgoingRecord> | undefined,
+): void => {
+  if (sends !== undefined)
+    release(
+      fold,
+      sends,
+      event.version,
+      carriedOn(event.metadata, event.metadata.causationId ?? event.eventId),
+    );
+};
+
 /** A message is on the trunk: a branch of the same message is void. */
-const handle = (fold: AnyFold, messageId: string): void => {
+const handle = (fold: AnyFold, messageId: string, at: StreamVersion): void => {
   fold.handled.add(messageId);
+  endTimeout(fold.timeouts, messageId, 'delivered', at);
   if (fold.pending.some((branch) => branch.cause.messageId === messageId))
     fold.pending = fold.pending.filter((branch) => branch.cause.messageId !== messageId);
+};
+
+const takeTimeouts = (fold: AnyFold, event: LogEvent, header: records.SagaHeader | undefined): void => {
+  if (header?.timeouts === undefined && header?.cancelTimeouts === undefined) return;
+  const metadata = carriedOn(event.metadata, event.metadata.causationId ?? event.eventId);
+  takeWishes(fold.timeouts, header, { version: event.version, epoch: fold.epoch, metadata });
 };
 
 const onOwnEvent = (fold: AnyFold, event: LogEvent): E.Either<StepFailed, void> => {
@@ -116,14 +154,17 @@ const onOwnEvent = (fold: AnyFold, event: LogEvent): E.Either<StepFailed, void> 
     }
   fold.trunk.push({ version: event.version, event: decoded.right });
   if (header?.mergeId === undefined && event.metadata.causationId !== undefined)
-    handle(fold, event.metadata.causationId);
-  release(fold, header?.sends ?? [], event.version);
+    handle(fold, event.metadata.causationId, event.version);
+  releaseHeld(fold, event, header?.sends);
+  takeTimeouts(fold, event, header);
   return E.right(undefined);
 };
 
 const onHandled = (fold: AnyFold, event: LogEvent): void => {
-  if (event.metadata.causationId !== undefined) handle(fold, event.metadata.causationId);
-  release(fold, records.headerOf(event.metadata)?.sends ?? [], event.version);
+  if (event.metadata.causationId !== undefined) handle(fold, event.metadata.causationId, event.version);
+  const header = records.headerOf(event.metadata);
+  releaseHeld(fold, event, header?.sends);
+  takeTimeouts(fold, event, header);
 };
 
 const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaStateRecord): void => {
@@ -132,7 +173,8 @@ const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaState
     ({ branchId, cause }) => branchId === branch.branchId || cause.messageId === branch.cause.messageId,
   );
   if (known || waits) return;
-  fold.pending = [...fold.pending, { ...branch, version: event.version }].sort(byBaseThenId);
+  const metadata = carriedOn(event.metadata, branch.cause.messageId);
+  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);
   fold.parked = undefined;
 };
 
@@ -143,21 +185,33 @@ const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedReco
     fold.completed = false;
     fold.released = [];
     fold.sentKeys = new Set();
+    fold.timeouts.keys.clear();
   }
   fold.state = state;
   for (const id of merged.resolves) fold.merged.add(id);
-  for (const id of merged.handled) fold.handled.add(id);
+  for (const id of merged.handled) {
+    fold.handled.add(id);
+    endTimeout(fold.timeouts, id, 'delivered', event.version);
+  }
   fold.pending = fold.pending.filter(({ branchId }) => !fold.merged.has(branchId));
   fold.parked = undefined;
+  const { mergeId } = merged;
+  const metadata = carriedOn(event.metadata, mergeId);
   for (const fate of merged.messages) {
-    const held = branches.get(fate.branchId)?.messages.find(({ id }) => id === fate.id);
-    if (fate.fate === 'release' && held !== undefined) release(fold, [held], event.version);
+    const branch = branches.get(fate.branchId);
+    const held = branch?.messages.find(({ id }) => id === fate.id);
+    const from = branch?.metadata ?? metadata;
+    if (fate.fate === 'release' && held !== undefined) release(fold, [held], event.version, from);
     if (fate.fate === 'replace' && fate.replacement !== undefined)
-      release(fold, [fate.replacement], event.version);
+      release(fold, [fate.replacement], event.version, from);
   }
-  release(fold, merged.sends, event.version);
+  release(fold, merged.sends, event.version, metadata);
+  if (merged.timeouts !== undefined) {
+    const asked = { version: event.version, epoch: fold.epoch, metadata };
+    takeMergedWishes(fold.timeouts, merged.timeouts, branches, asked);
+  }
   for (const planned of merged.compensations)
-    fold.compensations.set(planned.id, { ...planned, mergeId: merged.mergeId, attempt: 1, parked: false });
+    fold.compensations.set(planned.id, { ...planned, mergeId, attempt: 1, parked: false, metadata });
 };
 
 const onCompensationFailed = (fold: AnyFold, failed: records.CompensationFailedRecord): void => {
@@ -205,10 +259,15 @@ export const step = <S, Ev extends AnyEvent>(
       });
     case recordTypes.sagaMessageHandled:
       return E.right(onHandled(fold, event));
+    case recordTypes.sagaTimeoutIgnored:
+      return then(event, records.sagaTimeoutIgnored, ({ timeoutId }) => {
+        fold.handled.add(timeoutId);
+        endTimeout(fold.timeouts, timeoutId, 'ignored', event.version);
+      });
     case recordTypes.compensationApplied:
       return then(event, records.compensationApplied, (applied) => {
         fold.compensations.delete(applied.compensationId);
-        release(fold, applied.sends, event.version);
+        release(fold, applied.sends, event.version, carriedOn(event.metadata, applied.compensationId));
       });
     case recordTypes.compensationFailed:
       return then(event, records.compensationFailed, (failed) => onCompensationFailed(fold, failed));

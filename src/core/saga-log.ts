@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent, ReleasedMessage } from './merge.js';
 import type { Saga } from './saga.js';
 import { emptyFold, step, type StepFailed } from './saga-fold.js';
+import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
 import type { LogEvent, Owed, SagaUnreadable, SagaView } from './saga-view.js';
 import { noEvents, type StreamVersion } from './stream.js';
 
@@ -25,6 +26,10 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   readonly stateAt: (version: number) => { readonly state: S } | undefined;
   readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
   readonly owed: (dispatchedThrough?: number) => Owed;
+  /** What has become of the timeout of this id; `undefined` where it is none that has been released. */
+  readonly timeout: (id: string) => TimeoutEntry | undefined;
+  /** The table itself: only to be read, and only until the log grows. */
+  readonly timeouts: () => TimeoutTable;
 }
 
 /** An empty log of a saga. `keepStates` is how many last versions it remembers the state of. */
@@ -80,8 +85,10 @@ export const sagaLog = <S, Ev extends AnyEvent>(
       merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
       messages: fold.allReleased.filter((message) => message.version > dispatchedThrough),
       compensations: [...fold.compensations.values()].filter((compensation) => !compensation.parked),
-      timeouts: [],
+      timeouts: waitingTimeouts(fold.timeouts, fold.pending),
     }),
+    timeout: (id) => fold.timeouts.byId.get(id),
+    timeouts: () => fold.timeouts,
   };
 };
 

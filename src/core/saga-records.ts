@@ -23,6 +23,23 @@ const outgoing = t.readonly(
   ]),
 );
 
+/** A message that the saga wants to be given later. */
+const timeout = t.readonly(
+  t.intersection([
+    t.type({ id: t.string, type: t.string, schemaVersion: t.number, data: json, afterMs: t.number }),
+    t.partial({ key: t.string }),
+  ]),
+);
+export type TimeoutRecord = t.TypeOf<typeof timeout>;
+
+/** What a handler asks for and cancels, as it rides in a header or in a branch; missing where there is none. */
+const timeoutWishes = { timeouts: t.readonlyArray(timeout), cancelTimeouts: strings };
+export interface TimeoutWishes {
+  readonly timeouts?: ReadonlyArray<TimeoutRecord>;
+  /** Keys. */
+  readonly cancelTimeouts?: ReadonlyArray<string>;
+}
+
 export type OutgoingRecord = OutgoingMessage & {
   /** Why it does not leave; missing where it does. */
   readonly cancelled?: string;
@@ -30,16 +47,19 @@ export type OutgoingRecord = OutgoingMessage & {
 
 /** A handler's append was refused: preserves the work, and is the request to merge. */
 export const mergeSagaState = t.readonly(
-  t.type({
-    branchId: t.string,
-    epoch: t.number,
-    base: t.number,
-    baseHash: t.string,
-    events: t.readonlyArray(encoded),
-    messages: t.readonlyArray(outgoing),
-    completes: t.boolean,
-    cause: t.readonly(t.type({ messageId: t.string, type: t.string, schemaVersion: t.number, data: json })),
-  }),
+  t.intersection([
+    t.type({
+      branchId: t.string,
+      epoch: t.number,
+      base: t.number,
+      baseHash: t.string,
+      events: t.readonlyArray(encoded),
+      messages: t.readonlyArray(outgoing),
+      completes: t.boolean,
+      cause: t.readonly(t.type({ messageId: t.string, type: t.string, schemaVersion: t.number, data: json })),
+    }),
+    t.partial(timeoutWishes),
+  ]),
 );
 export type MergeSagaStateRecord = t.TypeOf<typeof mergeSagaState>;
 
@@ -61,32 +81,57 @@ const plannedCompensation = t.readonly(
 );
 export type PlannedCompensation = t.TypeOf<typeof plannedCompensation>;
 
+/** What becomes of the timeouts of a merge's branches, and which `onMerged` wants besides. */
+const mergedTimeouts = t.readonly(
+  t.type({
+    fates: t.readonlyArray(
+      t.readonly(
+        t.type({
+          id: t.string,
+          branchId: t.string,
+          fate: t.union([t.literal('release'), t.literal('cancel')]),
+          by: t.string,
+        }),
+      ),
+    ),
+    /** Keys that branches cancelled: before what they asked for is released. */
+    cancels: strings,
+    /** What `onMerged` cancels and asks for, after that. */
+    then: t.readonly(t.partial(timeoutWishes)),
+  }),
+);
+export type MergedTimeouts = t.TypeOf<typeof mergedTimeouts>;
+
 /** The merger answered. The merged state is stored: replay never calls a merger. */
 export const sagaMerged = t.readonly(
-  t.type({
-    mergeId: t.string,
-    epoch: t.number,
-    /** The branches it answers, in the order in which the merger saw them. */
-    resolves: strings,
-    /** Ids of the messages whose handling those branches are. */
-    handled: strings,
-    state: json,
-    /** Branch events that stand, and those that do not, as `<branchId>/<index>`. */
-    accepted: strings,
-    rejected: strings,
-    /** How many events the merger added. */
-    added: t.number,
-    messages: t.readonlyArray(messageFate),
-    /** What `onMerged` sends. */
-    sends: t.readonlyArray(outgoing),
-    compensations: t.readonlyArray(plannedCompensation),
-    /** What was done with branches that came after completion; `none` where the saga had not completed. */
-    late: t.union([t.literal('none'), t.literal('absorb'), t.literal('reopen'), t.literal('reject')]),
-    mergerVersion: t.string,
-    rule: t.string,
-    /** Hash of what the merger was given. */
-    inputHash: t.string,
-  }),
+  t.intersection([
+    t.type({
+      mergeId: t.string,
+      epoch: t.number,
+      /** The branches it answers, in the order in which the merger saw them. */
+      resolves: strings,
+      /** Ids of the messages whose handling those branches are. */
+      handled: strings,
+      state: json,
+      /** Branch events that stand, and those that do not, as `<branchId>/<index>`. */
+      accepted: strings,
+      rejected: strings,
+      /** How many events the merger added. */
+      added: t.number,
+      messages: t.readonlyArray(messageFate),
+      /** What `onMerged` sends. */
+      sends: t.readonlyArray(outgoing),
+      compensations: t.readonlyArray(plannedCompensation),
+      /** What was done with branches that came after completion; `none` where the saga had not completed. */
+      late: t.union([t.literal('none'), t.literal('absorb'), t.literal('reopen'), t.literal('reject')]),
+      mergerVersion: t.string,
+      rule: t.string,
+      /** Hash of what the merger was given. */
+      inputHash: t.string,
+    }),
+    // Missing where neither a branch nor `onMerged` says anything of timeouts.
+    t.partial({ timeouts: mergedTimeouts }),
+  ]),
 );
 export type SagaMergedRecord = t.TypeOf<typeof sagaMerged>;
 
@@ -110,6 +155,11 @@ export const sagaMergeRefused = t.readonly(
 export type SagaMergeRefusedRecord = t.TypeOf<typeof sagaMergeRefused>;
 
 export const sagaCompleted = t.readonly(t.type({ epoch: t.number }));
+
+/** A timeout came after its epoch was over: its handler did not run. Written once for each; changes no state. */
+export const sagaTimeoutIgnored = t.readonly(
+  t.type({ timeoutId: t.string, type: t.string, epoch: t.number }),
+);
 
 export const compensationApplied = t.readonly(
   t.type({
@@ -141,6 +191,7 @@ export const sagaHeader = t.readonly(
       message: t.string,
       /** The message's outgoing messages, on the last record of its append. */
       sends: t.readonlyArray(outgoing),
+      ...timeoutWishes,
       /** The branch that decided the event; missing where it was the trunk. */
       branchId: t.string,
       /** The merge that brought the event onto the trunk. */

@@ -1,6 +1,6 @@
 /** What is known of a saga at a version of its stream, and what it owes: values, without the fold that makes them. */
 import type { DecodeFailed } from './codec.js';
-import type { EventData, RecordedEvent } from './event.js';
+import type { EventData, EventMetadata, RecordedEvent } from './event.js';
 import type { ReleasedMessage } from './merge.js';
 import type * as records from './saga-records.js';
 import type { StreamVersion } from './stream.js';
@@ -9,12 +9,26 @@ import type { StreamVersion } from './stream.js';
 export interface PendingBranch extends records.MergeSagaStateRecord {
   /** Version of its `MergeSagaState`. */
   readonly version: StreamVersion;
+  /** The conversation of its message, and where its trace stood. */
+  readonly metadata?: EventMetadata;
 }
 
 export interface OwedCompensation extends records.PlannedCompensation {
   readonly mergeId: string;
   /** The attempt that comes next; 1 is the first. */
   readonly attempt: number;
+  /** The conversation of the merge that asked for it. */
+  readonly metadata?: EventMetadata;
+}
+
+/** A timeout the saga asked for: a message to itself, later. */
+export interface OwedTimeout extends records.TimeoutRecord {
+  /** Version of the record that released it. */
+  readonly version: StreamVersion;
+  /** The epoch it belongs to: once that is over, it is ignored. */
+  readonly epoch: number;
+  /** The conversation of the message that asked for it. */
+  readonly metadata?: EventMetadata;
 }
 
 /** Why a saga waits for its user: a merge that was refused. */
@@ -41,8 +55,8 @@ export interface Owed {
   /** Messages that were released after `dispatchedThrough`. */
   readonly messages: ReadonlyArray<ReleasedMessage>;
   readonly compensations: ReadonlyArray<OwedCompensation>;
-  /** Timeouts that sagas asked for. */
-  readonly timeouts: ReadonlyArray<never>;
+  /** Timeouts that were asked for, not cancelled and not delivered, oldest first; also after completion, when they will be ignored. */
+  readonly timeouts: ReadonlyArray<OwedTimeout>;
 }
 
 /** What a log needs of a recorded event: also what a writer knows of its own append, once it is acknowledged. */

@@ -22,6 +22,7 @@ export const recordTypes = {
   sagaMergeRefused: 'SagaMergeRefused',
   sagaCompleted: 'SagaCompleted',
   sagaMessageHandled: 'SagaMessageHandled',
+  sagaTimeoutIgnored: 'SagaTimeoutIgnored',
   compensationApplied: 'CompensationApplied',
   compensationFailed: 'CompensationFailed',
 } as const;
@@ -33,10 +34,30 @@ export type SendOf<D extends Definitions> = {
   [K in keyof D & string]: { readonly type: K; readonly data: DataOf<D[K]>; readonly key?: string };
 }[keyof D & string];
 
+/** A message that a saga wants to be given later, where its exact type does not matter. */
+export interface AnyTimeout extends AnyEvent {
+  /** Milliseconds, 0 to 315,360,000,000 (ten years), from when a follower has seen the record that asks for it, by the store's clock. */
+  readonly afterMs: number;
+  /** Names it, so that it can be cancelled. Of one key one waits: who asks again under it replaces the one before. */
+  readonly key?: string;
+}
+
+/** A timeout a saga asks for: one of its own messages, later. */
+export type TimeoutOf<D extends Definitions> = {
+  [K in keyof D & string]: Omit<AnyTimeout, 'type' | 'data'> & {
+    readonly type: K;
+    readonly data: DataOf<D[K]>;
+  };
+}[keyof D & string];
+
 /** What a handler decides; it does nothing itself. All parts may be missing. */
-export interface Reaction<Ev, Out> {
+export interface Reaction<Ev, Out, Timeout = never> {
   readonly events?: ReadonlyArray<Ev>;
   readonly send?: ReadonlyArray<Out>;
+  /** Messages to itself, later: each is delivered once. One that comes after the saga has completed is ignored, and recorded so. */
+  readonly timeouts?: ReadonlyArray<Timeout>;
+  /** Keys of timeouts that are not wanted any more, also where they are on their way already. */
+  readonly cancelTimeouts?: ReadonlyArray<string>;
   /** The saga is done. In a branch this is provisional: `onMerged` decides on the merged state. */
   readonly complete?: boolean;
 }
@@ -74,6 +95,8 @@ export interface HookInfo {
   readonly mergeId: string;
   /** 1 is the first. */
   readonly attempt: number;
+  /** The conversation of the merge, for calls that the hook makes. */
+  readonly correlationId?: string;
 }
 
 /** Runs after the merge is committed, at least once. What it answers to send rides in the record of its success, hence leaves once. */
@@ -102,12 +125,12 @@ export interface Saga<
   readonly state: Codec<S>;
   readonly initialState: S;
   readonly evolve: (state: S, event: Ev) => S;
-  readonly react: (state: S, message: M, info: ReactInfo) => Reaction<Ev, Out>;
+  readonly react: (state: S, message: M, info: ReactInfo) => Reaction<Ev, Out, AnyTimeout>;
   readonly onConflict: ConflictAnswer;
   readonly merger: Merger<S, Ev> | undefined;
   readonly mergerVersion: string;
   readonly commutes: (ours: string, theirs: string) => boolean;
-  readonly onMerged: ((merged: MergedInfo<S, Ev>) => Reaction<Ev, Out>) | undefined;
+  readonly onMerged: ((merged: MergedInfo<S, Ev>) => Reaction<Ev, Out, AnyTimeout>) | undefined;
   readonly compensate: ((merged: MergedInfo<S, Ev>) => ReadonlyArray<CompensationRequest>) | undefined;
   readonly hooks: Readonly<Record<string, CompensationHook<Out>>>;
   // Phantoms for inference; never set.
@@ -175,14 +198,16 @@ interface SagaOptions<
       state: DataOf<C>,
       data: DataOf<Ms[K]>,
       info: ReactInfo,
-    ) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
+    ) => Reaction<TaggedOf<Es>, SendOf<Ss>, TimeoutOf<Ms>>;
   };
   /** Part of every `SagaMerged`; change it with the merger, and parked sagas are tried again. Default `1`. */
   readonly mergerVersion?: string;
   /** Which of my events (key) commute with which of theirs (list): an append that lost only to those is appended again as it is. */
   readonly commuting?: { readonly [K in keyof Es]?: ReadonlyArray<keyof Es & string> };
   /** Finishes what no single writer could see. Default: completes if a branch wanted to. */
-  readonly onMerged?: (merged: MergedInfo<DataOf<C>, TaggedOf<Es>>) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
+  readonly onMerged?: (
+    merged: MergedInfo<DataOf<C>, TaggedOf<Es>>,
+  ) => Reaction<TaggedOf<Es>, SendOf<Ss>, TimeoutOf<Ms>>;
   /** What was done twice or wrongly and must be undone, seen with the merged state. Pure; its answer is stored with the merge. */
   readonly compensate?: (merged: MergedInfo<DataOf<C>, TaggedOf<Es>>) => ReadonlyArray<CompensationRequest>;
   readonly hooks?: Readonly<Record<string, CompensationHook<SendOf<Ss>>>>;
@@ -216,7 +241,11 @@ export const saga = <
     options;
   checkDefinition(name, events, onConflict, merge);
   const evolve = new Map<string, (state: S, data: unknown) => S>(Object.entries(options.evolve) as never);
-  type React = (state: S, data: unknown, info: ReactInfo) => Reaction<TaggedOf<Es>, SendOf<Ss>>;
+  type React = (
+    state: S,
+    data: unknown,
+    info: ReactInfo,
+  ) => Reaction<TaggedOf<Es>, SendOf<Ss>, TimeoutOf<Ms>>;
   const react = new Map<string, React>(Object.entries(options.react) as never);
   const commuting = new Map(
     Object.entries(options.commuting ?? {}).map(([type, others]) => [

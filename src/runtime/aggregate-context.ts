@@ -1,6 +1,7 @@
 /** What the aggregates' runtime is given, what it tells, and one aggregate's stream as its parts share it. */
 import * as E from 'fp-ts/lib/Either.js';
 import type { Definitions } from '../core/codec.js';
+import type { RecordedEvent } from '../core/event.js';
 import type { Folding } from '../core/decider.js';
 import {
   checkName,
@@ -16,6 +17,20 @@ import {
 import type { EventStore } from '../store/event-store.js';
 import type { Snapshots } from '../store/snapshots.js';
 import type { Environment } from './environment.js';
+
+/** Where an append of a command was refused, and what was done about it. */
+export interface CommandConflictNotice {
+  readonly streamName: StreamName;
+  /** The attempt that was refused; 1 is the first. */
+  readonly attempt: number;
+  /** The version that the command was decided on. */
+  readonly base: StreamVersion;
+  /** Where the stream stood when the append was refused. */
+  readonly actual: StreamVersion;
+  /** What the other writers recorded in between, as far as the refusal handed it over. */
+  readonly theirs: ReadonlyArray<RecordedEvent>;
+  readonly answer: 'retry' | 'reject';
+}
 
 export interface RetryNotice {
   readonly streamName: StreamName;
@@ -43,6 +58,7 @@ export interface SnapshotNotSaved {
 
 /** For those who want to watch. A hook that throws is a bug and surfaces as a rejection of the call in hand. */
 export interface AggregateHooks {
+  readonly onConflict?: (notice: CommandConflictNotice) => void;
   readonly onRetry?: (notice: RetryNotice) => void;
   readonly onSnapshotIgnored?: (notice: SnapshotIgnored) => void;
   /** Called after the command's events were written; what it throws is dropped, so that the command stays handled. */

@@ -42,7 +42,7 @@ export interface CommandRequest<Commands extends Definitions> {
   readonly id: string;
   /** As it comes from outside; its codec decodes it. */
   readonly command: CommandInput<Commands>;
-  /** Goes to each event as it is. `causationId` is the command's id where it has one and nothing else is given. */
+  /** Goes to each event as it is. `causationId` and `correlationId` are the command's id where it has one and nothing else is given. */
   readonly metadata?: EventMetadata;
   /**
    * The command's own id, the same each time it is sent, 1 to 512 bytes. Event ids derive from it, so that a repeat is
@@ -107,7 +107,8 @@ export const workOf = <Commands extends Definitions, Events extends Definitions,
     source: source.right,
     command: command.right,
     expected: expected.right,
-    metadata: commandId === undefined ? metadata : { causationId: commandId, ...metadata },
+    metadata:
+      commandId === undefined ? metadata : { correlationId: commandId, causationId: commandId, ...metadata },
     commandId,
     retry: { ...defaultRetry, ...rules.retry },
   });

@@ -31,7 +31,11 @@ const runHook = async <S, Ev extends AnyEvent>(
   const hook = Object.hasOwn(shell.saga.hooks, owed.hook) ? shell.saga.hooks[owed.hook] : undefined;
   if (hook === undefined) return { _tag: 'Failed', error: `the saga has no hook called ${owed.hook}` };
   try {
-    const info = { id: owed.id, sagaId: instance.sagaId, mergeId: owed.mergeId, attempt: owed.attempt };
+    const correlationId = owed.metadata?.correlationId;
+    const info = {
+      ...{ id: owed.id, sagaId: instance.sagaId, mergeId: owed.mergeId, attempt: owed.attempt },
+      ...(correlationId !== undefined && { correlationId }),
+    };
     const answer = await hook(owed.data, info);
     return { _tag: 'Applied', sends: answer?.send ?? [] };
   } catch (thrown) {
@@ -52,7 +56,7 @@ const recordOf = (
     type,
     schemaVersion: 1,
     data: { compensationId, mergeId, hook, attempt, ...rest } as unknown as Json,
-    metadata: { causationId: mergeId },
+    metadata: { ...owed.metadata, causationId: mergeId },
   };
 };
 
@@ -96,8 +100,11 @@ const recordOutcome = async <S, Ev extends AnyEvent>(
     const record = outcomeRecord(shell, instance, log, owed, outcome);
     const appended = await shell.loader.append(instance, exactly(version), [record]);
     if (E.isRight(appended)) {
+      const failed = record.type === recordTypes.compensationFailed;
       const error = outcome._tag === 'Failed' ? { error: outcome.error } : {};
-      shell.hooks.onCompensated?.({ streamName, compensationId: owed.id, attempt: owed.attempt, ...error });
+      const isParked = failed && owed.attempt >= shell.retry.attemptsMax ? { isParked: true } : {};
+      const { id: compensationId, attempt: tried } = owed;
+      shell.hooks.onCompensated?.({ streamName, compensationId, attempt: tried, ...error, ...isParked });
       return E.right(undefined);
     }
     if (appended.left._tag !== 'VersionConflict') return appended;

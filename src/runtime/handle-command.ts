@@ -156,8 +156,12 @@ const run = async <Commands extends Definitions, Events extends Definitions, Sta
     // The other writer may have been a second copy of this very command.
     if (loaded.right.isKnown) return unchanged(source, loaded.right, true, attempt);
     const ours = events.map(({ type }) => type);
-    if (isPinned || attempt >= retry.attemptsMax)
-      return E.left(lastConflict(refusal, attempt, ours, expected));
+    const isLast = isPinned || attempt >= retry.attemptsMax;
+    context.hooks?.onConflict?.({
+      ...{ streamName, attempt, base: before.version, actual: refusal.actual, theirs: refusal.tail ?? [] },
+      answer: isLast ? 'reject' : 'retry',
+    });
+    if (isLast) return E.left(lastConflict(refusal, attempt, ours, expected));
     const delayMs = delayAfter(retry, attempt, random);
     context.hooks?.onRetry?.({
       streamName,

@@ -16,7 +16,14 @@ import { recordTypes } from '../core/saga.js';
 import type { SagaLog } from '../core/saga-log.js';
 import type { SagaView } from '../core/saga-view.js';
 import { headerOf, mergeSagaState } from '../core/saga-records.js';
-import { any, checkName, exactly, streamName as checkStreamName } from '../core/stream.js';
+import { isIdle, type TimeoutEntry, timeoutIgnoredRecord } from '../core/saga-timeouts.js';
+import {
+  any,
+  checkName,
+  exactly,
+  streamName as checkStreamName,
+  type StreamVersion,
+} from '../core/stream.js';
 import type { VersionConflict } from '../store/event-store.js';
 import type { Fence } from '../store/leases.js';
 import { delayAfter } from '../core/retry.js';
@@ -44,6 +51,8 @@ export interface HandleOptions {
    * long the handler took.
    */
   readonly fence?: Fence;
+  /** The message came by another way than the saga's stream may have been seen to go: read the stream before it is looked at. Default false. */
+  readonly readsFirst?: boolean;
 }
 
 interface Work<S, Ev extends AnyEvent> {
@@ -52,6 +61,7 @@ interface Work<S, Ev extends AnyEvent> {
   readonly resolve: ResolveConflict;
   readonly message: SagaMessage;
   readonly fence: Fence | undefined;
+  readonly readsFirst: boolean;
 }
 
 /** Whether the records hold this message already: on the trunk, or in a branch. */
@@ -173,14 +183,30 @@ const clearPending = async <S, Ev extends AnyEvent>({
     : E.right(undefined);
 };
 
-/** One attempt. `undefined` asks for another one, which the `retry` answer does. */
+/**
+ * A timeout that has been cancelled needs no word: the cancel is on the stream. One whose epoch is over is ignored with a
+ * record, at exactly the version that says so. `undefined` where somebody else was first, and it must be looked at again.
+ */
+const ignoreTimeout = async <S, Ev extends AnyEvent>(
+  { shell, instance, fence }: Work<S, Ev>,
+  version: StreamVersion,
+  timeout: TimeoutEntry,
+): Promise<E.Either<HandleError, Handled | undefined>> => {
+  if (timeout.fate === 'cancelled') return E.right({ _tag: 'TimeoutIgnored', why: 'cancelled' });
+  const record = timeoutIgnoredRecord(instance, timeout);
+  const appended = await shell.loader.append(instance, exactly(version), [record], { fence });
+  if (E.isRight(appended)) return E.right({ _tag: 'TimeoutIgnored', why: 'completed' });
+  return appended.left._tag === 'VersionConflict' ? E.right(undefined) : appended;
+};
+
+/** One attempt. `undefined` asks for another one: after a conflict under the `retry` answer, or where a timeout could not be ignored yet. */
 const attemptOnce = async <S, Ev extends AnyEvent>(
   work: Work<S, Ev>,
   attempt: number,
 ): Promise<E.Either<HandleError, Handled | undefined>> => {
   const { shell, instance, message } = work;
   const { saga, retry, hooks } = shell;
-  const loaded = await shell.loader.load(instance);
+  const loaded = await (work.readsFirst ? shell.loader.loadNow(instance) : shell.loader.load(instance));
   if (E.isLeft(loaded)) return loaded;
   let log = loaded.right;
   if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
@@ -194,11 +220,14 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
     if (log.isHandled(message.id)) return E.right({ _tag: 'Duplicate' });
   }
   const view = log.view();
+  const timeout = log.timeout(message.id);
+  if (timeout !== undefined && isIdle(timeout, view)) return ignoreTimeout(work, view.version, timeout);
   if (view.completed) return E.right({ _tag: 'Completed' });
   hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
   const decision = decide(saga, instance, view, message);
   if (E.isLeft(decision)) return decision;
-  if (isEmpty(decision.right)) return E.right({ _tag: 'Nothing' });
+  // A timeout leaves a record also where its handler decides nothing: it is delivered once.
+  if (isEmpty(decision.right) && timeout === undefined) return E.right({ _tag: 'Nothing' });
   // Others merge at the same time and branches still wait: a completion must be decided with them.
   if (decision.right.completes && view.pending.length > 0 && saga.onConflict === 'merge')
     return diverge(work, view, decision.right);
@@ -220,19 +249,21 @@ export const handleMessage = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   resolve: ResolveConflict,
   message: SagaMessage,
-  { fence }: HandleOptions = {},
+  { fence, readsFirst = false }: HandleOptions = {},
 ): Promise<Result> => {
   const id = checkName('messageId', message.id, 512);
   if (E.isLeft(id)) return id;
   const instance = shell.instanceOf(message.sagaId);
   const name = checkStreamName(instance.streamName);
   if (E.isLeft(name)) return name;
-  const work = { shell, instance, resolve, message, fence };
-  // Ends: only the `retry` answer asks for another attempt, and not after its last.
+  const work = { shell, instance, resolve, message, fence, readsFirst };
+  // Ends: the `retry` answer asks for no other attempt after its last; a timeout is ignored as soon as nobody else writes.
   for (let attempt = 1; ; attempt += 1) {
     const handled = await attemptOnce(work, attempt);
     if (E.isLeft(handled)) return handled;
     if (handled.right !== undefined) return E.right(handled.right);
-    await shell.environment.sleep(delayAfter(shell.retry, attempt, shell.environment.random));
+    const delayMs = delayAfter(shell.retry, attempt, shell.environment.random);
+    shell.hooks.onRetry?.({ streamName: instance.streamName, messageId: message.id, attempt, delayMs });
+    await shell.environment.sleep(delayMs);
   }
 };

@@ -1,20 +1,18 @@
 /** The work that a batch of records asks for: what to dispatch, what to merge, what to compensate. */
-import * as E from 'fp-ts/lib/Either.js';
 import type { RecordedEvent } from '../core/event.js';
-import { taggedError, taggedOf } from '../core/fault.js';
-import type { AnyEvent, ReleasedMessage } from '../core/merge.js';
+import type { AnyEvent } from '../core/merge.js';
 import type { Instance } from '../core/reacting.js';
 import { recordTypes } from '../core/saga.js';
+import type { SagaLog } from '../core/saga-log.js';
 import { headerOf } from '../core/saga-records.js';
+import { comparePositions } from '../core/stream.js';
 import type { Checkpoint } from '../store/event-store.js';
 import type { DoOwed } from './do-owed.js';
-import type { SagaHooks, SagaShell } from './saga-context.js';
-
-/** A released message on its way out. Delivered at least once, in order per saga, always under the same id. */
-export interface Dispatched extends ReleasedMessage {
-  readonly sagaId: string;
-  readonly streamName: string;
-}
+import { unlessClosed, unlessUnreadable } from './owed-closed.js';
+import type { Lanes } from './owed-dispatch.js';
+import { changesSince, type TimeoutChange, type TimeoutKeeper } from './owed-timeouts.js';
+import { saysTimeouts } from './owed-timeouts-kept.js';
+import type { SagaShell } from './saga-context.js';
 
 /** What a batch touched of one saga. */
 interface Touched {
@@ -26,6 +24,8 @@ interface Touched {
   sends: boolean;
   merges: boolean;
   compensates: boolean;
+  /** Asks for timeouts, or cancels some. */
+  times: boolean;
 }
 
 export interface Batch {
@@ -59,9 +59,11 @@ export const note = (
     sends: false,
     merges: false,
     compensates: false,
+    times: false,
   };
   batch.sagas.set(key, touched);
   touched.last = event.version;
+  if (saysTimeouts(event)) touched.times = true;
   if (event.type === recordTypes.mergeSagaState) touched.merges = true;
   else if (event.type === recordTypes.sagaMerged) touched.sends = touched.compensates = true;
   else if (event.type === recordTypes.compensationApplied) touched.sends = true;
@@ -69,40 +71,17 @@ export const note = (
   else if (headerOf(event.metadata)?.sends !== undefined) touched.sends = true;
 };
 
-export const orThrow = <A>(result: E.Either<{ readonly _tag: string }, A>): A => {
-  if (E.isLeft(result)) throw taggedError(result.left);
-  return result.right;
-};
-
-/** Closed streams owe nothing more: nobody may write to them. */
-const closedTags: ReadonlySet<string> = new Set(['StreamArchived', 'StreamTombstoned']);
-
-export const unlessClosed = <L extends { readonly _tag: string }, A>(
-  result: E.Either<L, A>,
-): A | undefined => (E.isLeft(result) && closedTags.has(result.left._tag) ? undefined : orThrow(result));
-
-type UnreadableSaga = Parameters<NonNullable<SagaHooks['onUnreadable']>>[0]['error'];
-
-/** These are about one saga alone, and stay until its code or its stream is mended. */
-const unreadableTags: ReadonlySet<string> = new Set(['SagaUnreadable', 'SagaTruncated']);
-
-/** Does work on one saga. Answers why the saga cannot be read, if so; whatever else is thrown goes on. */
-export const unlessUnreadable = async (work: () => Promise<void>): Promise<UnreadableSaga | undefined> => {
-  try {
-    return await work().then(() => undefined);
-  } catch (thrown) {
-    const error = taggedOf(thrown);
-    if (error === undefined || !unreadableTags.has(error._tag)) throw thrown;
-    return error as UnreadableSaga;
-  }
-};
-
 export interface BatchOptions {
-  /** Hands a message to whoever should have it. */
-  readonly dispatch: ((message: Dispatched) => Promise<void> | void) | undefined;
+  /** Takes the messages out; `undefined` where nobody wants them. */
+  readonly lanes: Lanes | undefined;
+  readonly timeouts: TimeoutKeeper;
   /** How long a branch may wait for its own writer before it is merged here, in milliseconds. */
   readonly mergeAfterMs: number;
 }
+
+/** The one that stands further back; `undefined` is before everything. */
+const earlier = (a: Checkpoint | undefined, b: Checkpoint | undefined): Checkpoint | undefined =>
+  a === undefined || b === undefined ? undefined : comparePositions(b.position, a.position) < 0 ? b : a;
 
 /** Work on a saga that could not be done, to be tried again with the next batch. */
 const merged = (held: Touched, more: Touched): Touched => ({
@@ -111,18 +90,36 @@ const merged = (held: Touched, more: Touched): Touched => ({
   sends: held.sends || more.sends,
   merges: held.merges || more.merges,
   compensates: held.compensates || more.compensates,
+  times: held.times || more.times,
 });
 
-/**
- * Does what a batch asks for. Resolves to the checkpoint that is true then: that of the batch; or, where a saga could not be
- * read, the one before its records, so that they come again after a restart. The other sagas go on.
- */
+export interface BatchWork {
+  /** Does what a batch asks for. Messages are on their way then, and need not have arrived. */
+  readonly work: (batch: Batch) => Promise<void>;
+  /**
+   * What is to be saved when everything up to `seen` has been taken in: that; or the checkpoint before the first records of a
+   * saga that could not be read, or whose messages have not arrived, so that they come again after a restart.
+   */
+  readonly checkpoint: (seen: Checkpoint | undefined) => Checkpoint | undefined;
+}
+
+const changesOf = async <S, Ev extends AnyEvent>(
+  { loader }: SagaShell<S, Ev>,
+  { instance, first, last }: Touched,
+): Promise<ReadonlyArray<TimeoutChange>> => {
+  const log = unlessClosed(await loader.loadUpTo(instance, last));
+  return log === undefined ? [] : changesSince(instance, log as unknown as SagaLog, first);
+};
+
+/** Works on batches, one after another. A saga that cannot be read keeps no other from going on. */
 export const workOn = <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   doOwed: DoOwed,
-  { dispatch, mergeAfterMs }: BatchOptions,
-): ((batch: Batch) => Promise<Checkpoint | undefined>) => {
+  { lanes, timeouts, mergeAfterMs }: BatchOptions,
+): BatchWork => {
   const poisoned = new Map<string, Touched>();
+  /** Those held from before that are being tried again: until that is over, and where it was broken off, they are not done. */
+  let inWork: ReadonlyArray<Touched> = [];
   /** Those that have been told of. */
   let known: ReadonlySet<string> = new Set();
 
@@ -135,12 +132,11 @@ export const workOn = <S, Ev extends AnyEvent>(
     poisoned.set(key, touched);
   };
 
-  const dispatchReleased = async ({ instance, first, last }: Touched): Promise<void> => {
-    if (dispatch === undefined) return;
-    const log = unlessClosed(await shell.loader.loadUpTo(instance, last));
-    for (const message of log?.owed(first - 1).messages ?? [])
-      if (message.version <= last)
-        await dispatch({ ...message, sagaId: instance.sagaId, streamName: instance.streamName });
+  const dispatchReleased = async (touched: Touched): Promise<void> => {
+    const { instance, before, first, last } = touched;
+    // Read here already, so that one that cannot be read is known as such.
+    unlessClosed(await shell.loader.loadUpTo(instance, last));
+    await lanes?.add(instance, { before, first, last });
   };
 
   const waitsForMerge = async ({ instance, last }: Touched): Promise<boolean> => {
@@ -161,8 +157,9 @@ export const workOn = <S, Ev extends AnyEvent>(
       await attempt(touched, async () => void unlessClosed(await doOwed(touched.instance)));
   };
 
-  return async (batch) => {
+  const work = async (batch: Batch): Promise<void> => {
     known = new Set(poisoned.keys());
+    inWork = [...poisoned.values()];
     // Those held from before come first, so that the oldest of them stays the first.
     const sagas = new Map(poisoned);
     poisoned.clear();
@@ -170,13 +167,28 @@ export const workOn = <S, Ev extends AnyEvent>(
       const held = sagas.get(key);
       sagas.set(key, held === undefined ? touched : merged(held, touched));
     }
+    const changes: TimeoutChange[] = [];
     for (const touched of sagas.values())
       await attempt(touched, async () => {
-        if (touched.sends) await dispatchReleased(touched);
+        if (touched.times) changes.push(...(await changesOf(shell, touched)));
+      });
+    // All at once, and before anything that may take long: their time begins now.
+    if (changes.length > 0) await timeouts.take(changes, batch.checkpoint);
+    for (const touched of sagas.values())
+      await attempt(touched, async () => {
+        if (touched.sends && lanes !== undefined) await dispatchReleased(touched);
         if (touched.compensates) unlessClosed(await doOwed(touched.instance));
       });
     await finishMerges([...sagas.values()].filter(({ merges }) => merges));
-    const [oldest] = poisoned.values();
-    return oldest === undefined ? batch.checkpoint : oldest.before;
+    inWork = [];
+  };
+  return {
+    work,
+    checkpoint: (seen) => {
+      const unfinished = [...inWork, ...poisoned.values()]
+        .map(({ before }) => before)
+        .concat(lanes?.before() ?? []);
+      return unfinished.reduce(earlier, seen);
+    },
   };
 };

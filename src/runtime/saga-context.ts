@@ -26,6 +26,25 @@ export interface ConflictNotice {
   readonly answer: 'fastForward' | 'branch' | 'retry' | 'reject';
 }
 
+export interface MessageRetryNotice {
+  readonly streamName: string;
+  readonly messageId: string;
+  /** The attempt that was refused; 1 is the first. */
+  readonly attempt: number;
+  /** How long the next attempt waits, in milliseconds. */
+  readonly delayMs: number;
+}
+
+export interface DeliveryParkedNotice {
+  readonly streamName: string;
+  readonly kind: 'message' | 'timeout';
+  readonly messageId: string;
+  readonly type: string;
+  readonly attempts: number;
+  /** What the last attempt failed with, in words. */
+  readonly error: string;
+}
+
 /** For those who want to watch. A hook that throws is a bug and surfaces as a rejection of the call in hand. */
 export interface SagaHooks {
   readonly onReacted?: (notice: {
@@ -34,6 +53,8 @@ export interface SagaHooks {
     readonly attempt: number;
   }) => void;
   readonly onConflict?: (notice: ConflictNotice) => void;
+  /** The message will be decided anew: its saga answers conflict with `retry`. */
+  readonly onRetry?: (notice: MessageRetryNotice) => void;
   readonly onMerged?: (notice: {
     readonly streamName: string;
     readonly mergeId: string;
@@ -49,11 +70,15 @@ export interface SagaHooks {
     readonly streamName: string;
     readonly error: SagaUnreadable | SagaTruncated;
   }) => void;
+  /** A message on its way out, or a timeout, has used up its attempts. The saga's later ones wait behind it; other sagas go on. */
+  readonly onDeliveryParked?: (notice: DeliveryParkedNotice) => void;
   readonly onCompensated?: (notice: {
     readonly streamName: string;
     readonly compensationId: string;
     readonly attempt: number;
     readonly error?: string;
+    /** Its attempts are used up: it is not tried again. */
+    readonly isParked?: boolean;
   }) => void;
 }
 
@@ -62,7 +87,7 @@ export interface SagaContext {
   /** Default: `defaultTenant`. */
   readonly tenant?: Tenant;
   readonly environment?: Environment;
-  /** For sagas that answer conflict with `retry`, and for compensations. */
+  /** For sagas that answer conflict with `retry`, for compensations, for messages on their way out and for timeouts. */
   readonly retry?: Partial<RetryPolicy>;
   /** Sagas whose fold is kept in memory between messages. Default 1,000; 0 folds from the beginning each time. */
   readonly sagasKept?: number;
@@ -124,7 +149,12 @@ export type Handled =
   /** The handler decided nothing. Nothing was written, so a repeat would run it again. */
   | { readonly _tag: 'Nothing' }
   /** The saga had completed. The handler did not run, nothing was written. */
-  | { readonly _tag: 'Completed' };
+  | { readonly _tag: 'Completed' }
+  /**
+   * A timeout that is not wanted any more; its handler did not run. `cancelled`: the stream says so already. `completed`: the saga
+   * has completed since it asked (or completed and was opened again), and the stream now says that it was ignored.
+   */
+  | { readonly _tag: 'TimeoutIgnored'; readonly why: 'cancelled' | 'completed' };
 
 export type Resolved =
   | { readonly _tag: 'Merged'; readonly mergeId: string; readonly branchIds: ReadonlyArray<string> }

@@ -12,6 +12,7 @@ import { realEnvironment } from './environment.js';
 import { doOwed } from './do-owed.js';
 import { handleMessage, type HandleOptions } from './handle-message.js';
 import { type Following, type FollowOptions, followSaga } from './owed-subscription.js';
+import type { HandleOwn } from './owed-timeouts.js';
 import { resolveConflict } from './resolve-conflict.js';
 import type { Handled, HandleError, Resolved, ResolveError, SagaContext, SagaShell } from './saga-context.js';
 import { type LoadError, sagaLoader } from './saga-loader.js';
@@ -34,7 +35,7 @@ export interface SagaRuntime<S, M extends AnyEvent> {
   readonly load: (sagaId: string) => TaskEither<LoadError, SagaView<S>>;
   /** What the saga owes now. */
   readonly owed: (sagaId: string, dispatchedThrough?: number) => TaskEither<LoadError, Owed>;
-  /** Does it, once: merges and compensations. Messages are dispatched by `follow`. */
+  /** Does it, once: merges and compensations. Messages are dispatched, and timeouts given out, by `follow`. */
   readonly doOwed: (sagaId: string) => TaskEither<ResolveError, void>;
   /** Starts the subscription that does what is owed, for all instances. */
   readonly follow: (options?: FollowOptions) => Following;
@@ -63,6 +64,7 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
   };
   const resolve = resolveConflict(shell);
   const owedOf = doOwed(shell, resolve);
+  const handle: HandleOwn = (message, options) => handleMessage(shell, resolve, message, options);
   const read =
     <A>(sagaId: string, look: (log: SagaLog<S, Ev>) => A): TaskEither<LoadError, A> =>
     async () => {
@@ -70,12 +72,12 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
       return E.isLeft(loaded) ? loaded : E.right(look(loaded.right));
     };
   return {
-    handle: (message, options) => () => handleMessage(shell, resolve, message, options),
+    handle: (message, options) => () => handle(message, options),
     resolve: (sagaId, options) => () => resolve(instance(sagaId), options),
     load: (sagaId) => read(sagaId, (log) => log.view()),
     owed: (sagaId, dispatchedThrough) => read(sagaId, (log) => log.owed(dispatchedThrough)),
     doOwed: (sagaId) => () => owedOf(instance(sagaId)),
-    follow: (options) => followSaga(shell, owedOf, options),
+    follow: (options) => followSaga(shell, owedOf, handle, options),
     streamNameOf: (sagaId) => instance(sagaId).streamName,
   };
 };

@@ -13,6 +13,7 @@ import type {
   Tenant,
 } from '../core/stream.js';
 import type { Fence, LeaseLost, Leases } from './leases.js';
+import type { MessageQueue, QueuedMessage } from './message-queue.js';
 import type { BadRequest, Unreachable } from './store-errors.js';
 
 export type { InvalidRequest, MigrationMissing, StoreClosed, StoreUnavailable } from './store-errors.js';
@@ -129,6 +130,11 @@ export interface AppendRequest {
   readonly tailMax?: number;
   /** Refuse the append with `LeaseLost` once this lease is another's; compared in the same step in which the events are written. */
   readonly fence?: Fence;
+  /**
+   * Messages that are enqueued in the same step in which the events are written, and only then: a refused append enqueues
+   * nothing, and neither does one that is recognised as written before. Stores without a queue refuse it.
+   */
+  readonly enqueue?: ReadonlyArray<QueuedMessage>;
 }
 
 export interface AppendResult {
@@ -272,6 +278,8 @@ export interface Capabilities {
   readonly multiProcess: boolean;
   /** It keeps leases, and refuses appends that are fenced with a lost one. */
   readonly leases: boolean;
+  /** It keeps a durable message queue, and enqueues together with an append. */
+  readonly queue: boolean;
 }
 
 export interface StoreLimits {
@@ -329,6 +337,8 @@ export interface EventStore {
   readonly checkpoints: Checkpoints;
   /** Leases that appends can be fenced with. `undefined` where the store has none. */
   readonly leases: Leases | undefined;
+  /** Messages that wait until they are handled. `undefined` where the store has no queue. */
+  readonly queue: MessageQueue | undefined;
   /** Ends subscriptions and gives back what was opened. A pool that was handed in stays open. */
   readonly close: () => Promise<void>;
 }

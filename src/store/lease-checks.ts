@@ -1,8 +1,9 @@
 /** Checks of what concerns leases, the same on every store. */
 import * as E from 'fp-ts/lib/Either.js';
 import { checkName } from '../core/stream.js';
-import type { AcquireRequest, Lease } from './leases.js';
-import { checkCount, idBytesMax } from './limits.js';
+import { checkCount, idBytesMax } from './checks.js';
+import type { AcquireRequest, Lease, ListLeasesRequest } from './leases.js';
+import { pageDefault, pageMax } from './limits.js';
 import type { BadRequest } from './store-errors.js';
 
 const ttlMsMax = 86_400_000;
@@ -24,4 +25,10 @@ export const checkLease = ({ name, token }: Lease, ttlMs = 1): E.Either<BadReque
   if (E.isLeft(checkedToken)) return checkedToken;
   const checkedTtl = checkCount('ttlMs', ttlMs, 0, 1, ttlMsMax);
   return E.isLeft(checkedTtl) ? checkedTtl : E.right(undefined);
+};
+
+/** How many leases to list. The prefix may be empty, and is otherwise a name's beginning. */
+export const checkListLeases = ({ prefix, maxCount }: ListLeasesRequest): E.Either<BadRequest, number> => {
+  const name = prefix === '' ? E.right('') : checkName('prefix', prefix, idBytesMax);
+  return E.isLeft(name) ? name : checkCount('maxCount', maxCount, pageDefault, 1, pageMax);
 };

@@ -38,6 +38,19 @@ export interface AcquireRequest {
   readonly ttlMs: number;
 }
 
+export interface ListLeasesRequest {
+  /** What the names begin with, letter for letter; empty: all. 512 bytes at most. */
+  readonly prefix: string;
+  /** Leases at most, 1 to 4,096. Default 512. */
+  readonly maxCount?: number;
+}
+
+/** A lease that is held and has not ended. */
+export interface LeaseSummary extends Lease {
+  readonly holder: string;
+  readonly expiresInMs: number;
+}
+
 export type AcquireError = LeaseHeld | BadRequest | Unreachable;
 export type KeepError = LeaseLost | BadRequest | Unreachable;
 
@@ -52,4 +65,8 @@ export interface Leases {
   readonly renew: (lease: Lease, ttlMs: number) => TaskEither<KeepError, void>;
   /** Gives it back. One that is lost already is nothing to worry about. */
   readonly release: (lease: Lease) => TaskEither<BadRequest | Unreachable, void>;
+  /** Leases that are held and have not ended, by name in code point order: so that workers can count each other. */
+  readonly list: (
+    request: ListLeasesRequest,
+  ) => TaskEither<BadRequest | Unreachable, ReadonlyArray<LeaseSummary>>;
 }

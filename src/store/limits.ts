@@ -21,7 +21,11 @@ import type {
   LimitExceeded,
   StoreLimits,
 } from './event-store.js';
+import { checkCount, checkFence, eventTypeBytesMax, idBytesMax, metadataProblem } from './checks.js';
 import type { Fence } from './leases.js';
+import { type CheckedMessage, checkMessages } from './queue-checks.js';
+
+export { checkCount, idBytesMax } from './checks.js';
 
 export const defaultLimits: StoreLimits = {
   eventBytesMax: 16 * 1024 * 1024,
@@ -30,13 +34,12 @@ export const defaultLimits: StoreLimits = {
 };
 export const pageMax = 4_096;
 export const pageDefault = 512;
-export const eventTypeBytesMax = 256;
-export const idBytesMax = 512;
 
 /** A checked append: names are good, and each event's `data` and `metadata` are JSON that is stored unchanged. */
-export interface CheckedAppend extends Required<Omit<AppendRequest, 'tailMax' | 'fence'>> {
+export interface CheckedAppend extends Required<Omit<AppendRequest, 'tailMax' | 'fence' | 'enqueue'>> {
   readonly tailMax: number;
   readonly fence?: Fence;
+  readonly enqueue: ReadonlyArray<CheckedMessage>;
 }
 
 const invalid = (index: number, event: EventData, path: string, reason: string): InvalidEvent => ({
@@ -47,36 +50,11 @@ const invalid = (index: number, event: EventData, path: string, reason: string):
   reason,
 });
 
-const metadataKeys: ReadonlySet<string> = new Set(['correlationId', 'causationId', 'actor', 'headers']);
-
-const isRecord = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const exceeded = (
   limit: LimitExceeded['limit'],
   max: number,
   found: number,
 ): E.Either<LimitExceeded, never> => E.left({ _tag: 'LimitExceeded', limit, max, found });
-
-const metadataProblem = ({ metadata }: EventData): readonly [path: string, reason: string] | undefined => {
-  if (!isRecord(metadata)) return ['metadata', 'must be an object'];
-  // A store would drop it without a word.
-  for (const key of Object.keys(metadata))
-    if (!metadataKeys.has(key))
-      return [`metadata.${escapeForDisplay(key)}`, 'is not a part of metadata; put it under headers'];
-  for (const key of ['correlationId', 'causationId', 'actor'] as const) {
-    const value = metadata[key];
-    if (value === undefined) continue;
-    const checked = checkName(key, value, idBytesMax);
-    if (E.isLeft(checked)) return [`metadata.${key}`, checked.left.reason];
-  }
-  const { headers } = metadata;
-  if (headers === undefined) return undefined;
-  const problem = findJsonProblem(headers);
-  if (problem !== undefined)
-    return [`metadata.headers${problem.path.slice(1)}`, `found ${problem.found}; ${problem.advice}`];
-  return isRecord(headers) ? undefined : ['metadata.headers', 'must be an object'];
-};
 
 const eventProblem = (event: EventData): readonly [path: string, reason: string] | undefined => {
   // A database gives UUIDs back in lower case, so that capitals would not be read back equal.
@@ -135,24 +113,6 @@ const checkEvents = (
   return checkBytes(events, limits);
 };
 
-/** A whole number from `min` to `max`, or the default where none is given. */
-export const checkCount = (
-  field: string,
-  value: number | undefined,
-  fallback: number,
-  min: number,
-  max: number,
-): E.Either<InvalidRequest, number> => {
-  const count = value ?? fallback;
-  return Number.isInteger(count) && count >= min && count <= max
-    ? E.right(count)
-    : E.left({
-        _tag: 'InvalidRequest',
-        field,
-        reason: `must be a whole number from ${min} to ${max}, found ${String(value)}`,
-      });
-};
-
 /** The checks of every store for the two names that are part of every key. */
 export const checkKey = (request: {
   readonly tenant?: string;
@@ -179,16 +139,10 @@ export const checkAppend = (
   if (E.isLeft(fence)) return fence;
   const events = checkEvents(request.events, limits);
   if (E.isLeft(events)) return events;
-  return E.right({ ...request, tenant: request.tenant ?? defaultTenant, tailMax: tailMax.right });
-};
-
-/** A fence names a lease as `acquire` answered it. */
-const checkFence = (fence: Fence | undefined): E.Either<AppendError, void> => {
-  if (fence === undefined) return E.right(undefined);
-  const lease = checkName('fence.lease', fence.lease, idBytesMax);
-  if (E.isLeft(lease)) return lease;
-  const token = checkCount('fence.token', fence.token, 0, 1, Number.MAX_SAFE_INTEGER);
-  return E.isLeft(token) ? token : E.right(undefined);
+  const enqueue = checkMessages('enqueue', request.enqueue ?? [], limits);
+  if (E.isLeft(enqueue)) return enqueue;
+  const tenant = request.tenant ?? defaultTenant;
+  return E.right({ ...request, tenant, tailMax: tailMax.right, enqueue: enqueue.right });
 };
 
 /** A position is what a store answered before; anything else is refused. */

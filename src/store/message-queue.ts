@@ -59,6 +59,8 @@ export interface TakeRequest {
   readonly partition: Partition;
   /** Messages at most, of different keys, 1 to 1,024. */
   readonly maxCount: number;
+  /** Keys that the taker has a message of in hand: nothing of them is taken. A list of taken messages will do. 4,096 at most. Default: none. */
+  readonly except?: ReadonlyArray<Pick<TakenMessage, 'tenant' | 'key'>>;
   /** The lease that the taker holds on the partition. */
   readonly fence?: Fence;
 }
@@ -88,7 +90,7 @@ export interface DeadLetter extends TakenMessage {
 
 export interface PartitionDepth {
   readonly index: number;
-  /** Messages that wait or are being handled. */
+  /** Messages that wait or are being handled; not those that are parked, and not delayed ones before they are due. */
   readonly depth: number;
   readonly parked: number;
   /** Age of the oldest message that is due, in milliseconds; 0 where none is. */
@@ -115,36 +117,47 @@ export interface QueueFull {
 export interface Enqueued {
   /** Ids that the queue holds now because of this call. */
   readonly added: ReadonlyArray<string>;
-  /** Ids that it has held before, also of messages that have been handled. */
+  /** Ids that it has held before, also of messages that have been handled; where an answer was lost on the way, also this call's own. */
   readonly known: ReadonlyArray<string>;
 }
 
 export interface EnqueueOptions {
-  /** Refuses all of them with `QueueFull` where a queue would hold more unhandled messages than this. Default: no bound. */
+  /**
+   * Refuses all of them with `QueueFull` where a queue would hold more unhandled messages than this, delayed and parked ones
+   * included. Those who enqueue at the same moment do not see each other's. Default: no bound.
+   */
   readonly depthMax?: number;
 }
 
 type QueueError = BadRequest | Unreachable;
 
 export interface MessageQueue {
-  /** Puts messages into their queues, all or none, in order. An append with `enqueue` does the same together with its events. */
+  /**
+   * Puts messages into their queues, all or none, in order. An append with `enqueue` does the same together with its events.
+   * Where it is answered `StoreUnavailable` after the connection was lost, the messages may stand in their queues: enqueue
+   * them again under the same ids.
+   */
   readonly enqueue: (
     messages: ReadonlyArray<QueuedMessage>,
     options?: EnqueueOptions,
   ) => TaskEither<QueueError | QueueFull, Enqueued>;
   /**
    * Takes the first due message of each of several keys of the partition, oldest first, and counts the attempt. A message that
-   * was taken is taken again only by a later call: whoever holds the partition's lease knows what it has in hand.
+   * was taken is given again by every later call until it is done, failed or cancelled: whoever holds the partition's lease
+   * knows what it has in hand, and names it in `except`. An attempt whose answer is lost is counted.
    */
   readonly take: (request: TakeRequest) => TaskEither<QueueError | LeaseLost, ReadonlyArray<TakenMessage>>;
-  /** Says that messages have been handled; their ids stay known. */
+  /** Says that messages have been handled; their ids stay known. What is handled or cancelled already is passed over. */
   readonly done: (
     messages: ReadonlyArray<Pick<TakenMessage, 'tenant' | 'queue' | 'id'>>,
     fence?: Fence,
   ) => TaskEither<QueueError | LeaseLost, void>;
-  /** Says that an attempt failed. */
+  /** Says that the latest attempt failed. What is handled, cancelled or parked already is passed over. */
   readonly failed: (request: FailedRequest) => TaskEither<QueueError | LeaseLost, void>;
-  /** Takes back a message that has not been handled, for example a timeout. False where it is not waiting any more. */
+  /**
+   * Takes back a message that has not been handled, for example a timeout; its id stays known. False where it is not waiting
+   * any more. A handler that has it in hand is not stopped.
+   */
   readonly cancel: (
     message: Pick<TakenMessage, 'tenant' | 'queue' | 'id'>,
   ) => TaskEither<QueueError, boolean>;

@@ -16,6 +16,8 @@ import { idempotencyPart } from './contract/idempotency.js';
 import { leasesPart } from './contract/leases.js';
 import { markPart } from './contract/mark.js';
 import { metadataPart } from './contract/metadata.js';
+import { queuePart } from './contract/queue.js';
+import { queueRacePart } from './contract/queue-race.js';
 import { readAllPart } from './contract/read-all.js';
 import { readStreamPart } from './contract/read-stream.js';
 import { sizesPart } from './contract/sizes.js';
@@ -38,6 +40,8 @@ const parts: ReadonlyArray<ContractPart> = [
   readAllPart,
   markPart,
   leasesPart,
+  queuePart,
+  queueRacePart,
   checkpointsPart,
   subscribePart,
   badInputPart,

@@ -186,7 +186,7 @@ inMemory('orders and groupings', {
           await Promise.all(
             order
               .slice(at, at + (sizes[group] ?? 1))
-              .map((one, index) => processes[at + index]?.handle(one)()),
+              .map((one, index) => toPromise(processes[at + index]!.handle(one))),
           );
         const { state, pending } = await toPromise(sagaRuntime(saga, bench).load('b'));
         expect(pending).toEqual([]);

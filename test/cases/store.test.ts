@@ -77,7 +77,6 @@ onBothStores('sagas and their store', {
     bench,
   ) => {
     const sagaId = freshId();
-    const send = to(sagaId);
     const saga = basketSaga();
     await leaveBranch(bench, sagaId);
     // More versions than a kept log remembers states of, written past the branch.

@@ -111,19 +111,25 @@ export const withAppend = (
 const startingLine = (count: number) => {
   const waiting: Array<() => void> = [];
   let turn = Promise.resolve();
-  return (store: EventStore): EventStore => {
+  return (store: EventStore): { readonly store: EventStore; readonly arrived: Promise<void> } => {
     let isFirst = true;
-    return withAppend(store, async (request, append) => {
+    let arrive: () => void = () => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const held = withAppend(store, async (request, append) => {
       if (!isFirst) return append(request)();
       isFirst = false;
       await new Promise<void>((resolve) => {
         waiting.push(resolve);
+        arrive();
         if (waiting.length === count) for (const go of waiting) go();
       });
       const mine = turn.then(() => append(request)());
       turn = mine.then(() => undefined);
       return mine;
     });
+    return { store: held, arrived };
   };
 };
 
@@ -142,14 +148,11 @@ export const concurrently = async (
   const line = startingLine(messages.length);
   const answers: Promise<Answer>[] = [];
   for (const [index, one] of messages.entries()) {
-    const runtime = sagaRuntime(saga, { ...context, store: line(index % 2 === 0 ? store : second) });
-    let hasRead: () => void = () => undefined;
-    const reading = new Promise<void>((resolve) => {
-      hasRead = resolve;
-    });
-    answers.push(runtime.handle(one)().finally(hasRead));
-    // So that they reach the line in order: nobody is overtaken on the way there.
-    await Promise.race([reading, new Promise((resolve) => setTimeout(resolve, 15))]);
+    const { store: held, arrived } = line(index % 2 === 0 ? store : second);
+    const answer = sagaRuntime(saga, { ...context, store: held }).handle(one)();
+    answers.push(answer);
+    // So that they stand at the line in order. One that has nothing to append never comes there.
+    await Promise.race([arrived, answer]);
   }
   return Promise.all(answers);
 };

@@ -113,3 +113,33 @@ export const withWrongData = saga({
   react: { Add: () => ({ events: [{ type: 'Added', data: { by: 'one' } }] }) },
   onConflict: 'reject',
 });
+
+export const withTimeouts = saga({
+  ...parts,
+  evolve: { Added: (state) => state },
+  react: {
+    Add: (_state, { by }) => ({
+      timeouts: [{ type: 'Add', data: { by }, afterMs: 1_000, key: 'again' }],
+      cancelTimeouts: ['before'],
+    }),
+  },
+  onConflict: 'merge',
+  merge: { threeWay: (_base, ours) => ours },
+  onMerged: ({ state }) => ({ timeouts: [{ type: 'Add', data: { by: state.count }, afterMs: 0 }] }),
+});
+
+export const withUnknownTimeout = saga({
+  ...parts,
+  evolve: { Added: (state) => state },
+  // @ts-expect-error -- a timeout is one of the saga's own messages, and Notice leaves it
+  react: { Add: () => ({ timeouts: [{ type: 'Notice', data: { text: 'hi' }, afterMs: 1 }] }) },
+  onConflict: 'reject',
+});
+
+export const withTimeoutOfWrongData = saga({
+  ...parts,
+  evolve: { Added: (state) => state },
+  // @ts-expect-error -- the timeout's data is of another type
+  react: { Add: () => ({ timeouts: [{ type: 'Add', data: { by: 'one' }, afterMs: 1 }] }) },
+  onConflict: 'reject',
+});

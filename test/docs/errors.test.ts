@@ -11,7 +11,17 @@ const notErrors: ReadonlySet<string> = new Set([
   // Items of a subscription.
   ...['Event', 'CaughtUp', 'Lag'],
   // What became of a message, of a merge, of a compensation.
-  ...['Appended', 'Merged', 'Branched', 'Duplicate', 'Nothing', 'Completed', 'Contended', 'Parked'],
+  ...[
+    'Appended',
+    'Merged',
+    'Branched',
+    'Duplicate',
+    'Nothing',
+    'Completed',
+    'TimeoutIgnored',
+    'Contended',
+    'Parked',
+  ],
   ...['Pending', 'Void', 'Applied', 'Failed'],
   // Steps inside one function.
   ...['Done', 'Lost', 'Refused', 'BaseForgotten'],
@@ -29,6 +39,8 @@ const notErrors: ReadonlySet<string> = new Set([
     'Stream',
     'View',
   ],
+  // What became of a message of a handler, and steps on the way there.
+  ...['Invalid', 'Ran', 'Told', 'Over', 'Write'],
   // A side of fp-ts's Either.
   'Left',
   // Faults between an adapter and its driver: each reaches the caller as one of the port's errors.

@@ -157,6 +157,7 @@ for (const subject of sqlSubjects) {
           durable: true,
           multiProcess: true,
           leases: true,
+          queue: true,
         },
         resolveOutcomeMs: 1_000,
       });

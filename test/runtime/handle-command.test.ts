@@ -104,7 +104,7 @@ describe('a command', () => {
     await right(handle({ store }, deposit(1), { metadata: { actor: 'Bo' }, commandId: 'k1' }));
     const [first, second] = await eventsOf(store);
     expect(first?.metadata).toEqual(metadata);
-    expect(second?.metadata).toEqual({ actor: 'Bo', causationId: 'k1' });
+    expect(second?.metadata).toEqual({ actor: 'Bo', correlationId: 'k1', causationId: 'k1' });
   });
 
   it('of one tenant does not meet the stream of another', async () => {

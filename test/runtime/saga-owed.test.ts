@@ -11,6 +11,7 @@ import {
   toPromise,
 } from 'watersmeet';
 import { basketSaga, message } from '../support/basket.js';
+import { toHandlers, toQueue } from '../../src/runtime/saga-transport.js';
 import { Crash, faultyStore } from '../support/faulty-store.js';
 
 const stream = 'basket-b' as StreamName;
@@ -59,20 +60,154 @@ describe('the subscription that does what is owed', () => {
     for (const { version } of dispatched.slice(1)) expect(mergedAt).toContain(version);
   });
 
-  it('delivers a message again, under the same id, when its dispatch failed', async () => {
+  it('delivers a message again, under the same id, until it is taken, and the saga’s next one after it', async () => {
     const store = memoryStore();
-    const runtime = sagaRuntime(basketSaga(), { store });
-    await toPromise(runtime.handle(message('Tell', { text: 'hello', once: false })));
-    const ids: string[] = [];
-    const failing = runtime.follow({
-      dispatch: ({ id }) => {
-        ids.push(id);
-        throw new Error('the transport is down');
+    const runtime = sagaRuntime(basketSaga(), { store, retry: { delayMs: 1, attemptsMax: 5 } });
+    for (const text of ['one', 'two'])
+      await toPromise(runtime.handle(message('Tell', { text, once: false })));
+    const tried: string[] = [];
+    const dispatched: Dispatched[] = [];
+    const following = runtime.follow({
+      dispatch: (one) => {
+        tried.push(one.id);
+        if (tried.length < 4) throw new Error('the transport is down');
+        dispatched.push(one);
       },
       pollMs: 2,
     });
-    await expect(failing.done).rejects.toThrow('the transport is down');
-    await follow(store, basketSaga(), { push: ({ id }: Dispatched) => ids.push(id) } as never);
+    await following.caughtUp();
+    await following.stop();
+    expect(textsOf(dispatched)).toEqual(['Notice one', 'Notice two']);
+    expect(tried.slice(0, 4)).toEqual(Array.from({ length: 4 }, () => tried[0]));
+    expect(tried).toHaveLength(5);
+  });
+
+  it('parks a message that is never taken, says so, and delivers it to the next follower', async () => {
+    const store = memoryStore();
+    const parked: unknown[] = [];
+    const hooks = { onDeliveryParked: (notice: unknown) => void parked.push(notice) };
+    const runtime = sagaRuntime(basketSaga(), { store, retry: { delayMs: 1, attemptsMax: 3 }, hooks });
+    await toPromise(runtime.handle(message('Tell', { text: 'stuck', once: false })));
+    await toPromise(runtime.handle(message('Tell', { text: 'free', once: false }, undefined, 'c')));
+    const taken: Dispatched[] = [];
+    const following = runtime.follow({
+      dispatch: {
+        deliver: async (one) => {
+          if (one.sagaId === 'b') throw new Error('never');
+          taken.push(one);
+        },
+      },
+      pollMs: 2,
+    });
+    await following.caughtUp();
+    await following.stop();
+    expect(textsOf(taken)).toEqual(['Notice free']);
+    expect(parked).toEqual([
+      expect.objectContaining({ streamName: 'basket-b', kind: 'message', attempts: 3, error: 'never' }),
+    ]);
+    expect(textsOf(await follow(store))).toContain('Notice stuck');
+  });
+
+  it('lets a slow transport hold back nobody but its own saga', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    const dispatched: string[] = [];
+    let letGo: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const following = runtime.follow({
+      dispatch: async ({ sagaId, data }) => {
+        if (sagaId === 'slow') await slow;
+        dispatched.push(`${sagaId} ${(data as { text: string }).text}`);
+      },
+      pollMs: 1,
+    });
+    const tell = (sagaId: string, text: string) =>
+      toPromise(runtime.handle(message('Tell', { text, once: false }, undefined, sagaId)));
+    for (const text of ['one', 'two']) for (const sagaId of ['slow', 'b', 'c']) await tell(sagaId, text);
+    while (dispatched.length < 4) await new Promise((resolve) => setTimeout(resolve, 1));
+    // Later batches as well, while the first message of the slow one is still on its way.
+    await tell('slow', 'three');
+    await tell('b', 'three');
+    while (dispatched.length < 5) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(dispatched.some((text) => text.startsWith('slow'))).toBe(false);
+    // The checkpoint waits for it.
+    expect(await toPromise(store.checkpoints.load('basket'))).toBeUndefined();
+    letGo();
+    await following.caughtUp();
+    await following.stop();
+    for (const sagaId of ['slow', 'b'])
+      expect(dispatched.filter((text) => text.startsWith(sagaId))).toEqual(
+        ['one', 'two', 'three'].map((text) => `${sagaId} ${text}`),
+      );
+    expect(await follow(store)).toEqual([]);
+  });
+
+  it('delivers to so many at once, and takes in no more sagas than may be on their way', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    for (let n = 0; n < 24; n += 1)
+      await toPromise(runtime.handle(message('Tell', { text: `${n}`, once: false }, undefined, `s${n}`)));
+    let atOnce = 0;
+    let atOnceMost = 0;
+    const following = runtime.follow({
+      dispatch: async () => {
+        atOnce += 1;
+        atOnceMost = Math.max(atOnceMost, atOnce);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        atOnce -= 1;
+      },
+      dispatchConcurrency: 3,
+      dispatchAheadMax: 8,
+      pollMs: 1,
+    });
+    await following.caughtUp();
+    await following.stop();
+    expect(atOnceMost).toBe(3);
+    expect(await follow(store)).toEqual([]);
+  });
+
+  it('puts messages into a durable queue, each once, and by type into handlers', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store });
+    for (const text of ['one', 'two'])
+      await toPromise(runtime.handle(message('Tell', { text, once: false })));
+    const handled: Dispatched[] = [];
+    const transports = [
+      toQueue(store.queue, 'notices'),
+      toQueue(store.queue, 'notices', ({ sagaId }) => sagaId),
+      toHandlers({ Notice: (one) => void handled.push(one) }),
+    ];
+    for (const [index, dispatch] of transports.entries()) {
+      const following = runtime.follow({ dispatch, subscriber: `s${index}`, pollMs: 1 });
+      await following.caughtUp();
+      await following.stop();
+    }
+    const partition = { queue: 'notices', index: 0, of: 1 };
+    const taken = await toPromise(store.queue.take({ partition, maxCount: 10 }));
+    expect(taken).toMatchObject([
+      { id: handled[0]?.id, key: 'basket-b', type: 'Notice', data: { text: 'one' } },
+    ]);
+    await toPromise(store.queue.done(taken));
+    const next = await toPromise(store.queue.take({ partition, maxCount: 10 }));
+    expect(next).toMatchObject([{ id: handled[1]?.id, data: { text: 'two' } }]);
+    await toPromise(store.queue.done(next));
+    expect(await toPromise(store.queue.take({ partition, maxCount: 10 }))).toEqual([]);
+  });
+
+  it('delivers again what takes too long', async () => {
+    const store = memoryStore();
+    const runtime = sagaRuntime(basketSaga(), { store, retry: { delayMs: 1 } });
+    await toPromise(runtime.handle(message('Tell', { text: 'hello', once: false })));
+    const ids: string[] = [];
+    const following = runtime.follow({
+      dispatch: ({ id }) => (ids.push(id) === 1 ? new Promise<void>(() => undefined) : undefined),
+      deliverTimeMaxMs: 20,
+      pollMs: 1,
+    });
+    await following.caughtUp();
+    await following.stop();
     expect(ids).toEqual([ids[0], ids[0]]);
   });
 

@@ -165,11 +165,17 @@ describe('a follower on a clock of its own', () => {
     });
     await toPromise(runtime.handle(message('Tell', { text: 'hello', once: false })));
     const dispatched: Dispatched[] = [];
-    const following = runtime.follow({ dispatch: (one) => void dispatched.push(one), pollMs: 59_000 });
+    const following = runtime.follow({
+      dispatch: (one) => void dispatched.push(one),
+      pollMs: 59_000,
+      deliverTimeMaxMs: 59_000,
+      timeouts: { pollMs: 59_000 },
+    });
     await following.caughtUp();
     await following.stop();
     expect(dispatched).toHaveLength(1);
-    expect(waits.every((ms) => ms === 59_000)).toBe(true);
+    // The machine's own timers would have answered in none of these.
+    expect(waits.every((ms) => ms >= 59_000)).toBe(true);
     expect(waits.length).toBeGreaterThan(0);
   });
 });

@@ -14,15 +14,16 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'held messages are released with their branch',
     file: fold,
-    find: '  fold.pending = [...fold.pending, { ...branch, version: event.version }].sort(byBaseThenId);',
-    replace: `  fold.pending = [...fold.pending, { ...branch, version: event.version }].sort(byBaseThenId);
-  release(fold, branch.messages, event.version);`,
+    find: '  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);',
+    replace: `  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);
+  release(fold, branch.messages, event.version, metadata);`,
   },
   {
     name: 'a held message is released twice',
     file: fold,
-    find: "if (fate.fate === 'release' && held !== undefined) release(fold, [held], event.version);",
-    replace: "if (fate.fate === 'release' && held !== undefined) release(fold, [held, held], event.version);",
+    find: "if (fate.fate === 'release' && held !== undefined) release(fold, [held], event.version, from);",
+    replace:
+      "if (fate.fate === 'release' && held !== undefined) release(fold, [held, held], event.version, from);",
   },
   {
     name: 'a cancelled message leaves',
@@ -59,8 +60,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'branches are merged in the order in which they arrived',
     file: fold,
-    find: 'version: event.version }].sort(byBaseThenId);',
-    replace: 'version: event.version }];',
+    find: 'version: event.version, metadata }].sort(byBaseThenId);',
+    replace: 'version: event.version, metadata }];',
   },
   {
     name: 'a compensation hook runs again on replay',
@@ -179,16 +180,16 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'the id of a message is another for each delivery',
-    file: 'src/runtime/owed-batch.ts',
-    find: 'await dispatch({ ...message, sagaId',
-    replace: 'await dispatch({ ...message, id: `${message.id} ${shell.environment.random()}`, sagaId',
+    file: 'src/runtime/owed-dispatch.ts',
+    find: 'deliver({ ...message, tenant',
+    replace: 'deliver({ ...message, id: `${message.id} ${environment.random()}`, tenant',
   },
   {
     name: 'the checkpoint is saved before the work is done',
     file: 'src/runtime/owed-subscription.ts',
-    find: '    const checkpoint = await work(batch);\n',
+    find: '    await work(batch);\n',
     replace: `    if (batch.checkpoint !== undefined) await store.checkpoints.save(subscriber, batch.checkpoint)();
-    const checkpoint = await work(batch);
+    await work(batch);
 `,
   },
   {

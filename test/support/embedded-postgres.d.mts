@@ -4,6 +4,8 @@ export interface StartedPostgres {
   readonly url: string;
   /** Stops the server and removes its data. */
   readonly stop: () => Promise<void>;
+  /** Stops it with `immediate`, as a crash does, and starts it again after so many milliseconds. Absent where the server was given. */
+  readonly crash?: (downMs: number) => Promise<void>;
   /** The server's own file with its process id; absent where the server was given. */
   readonly pidFile?: string;
 }

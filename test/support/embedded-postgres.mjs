@@ -91,7 +91,10 @@ const initialise = (native, folder) => {
  */
 const guard = `trap '' INT TERM HUP
 "$@" <&- & server=$!
-cat >/dev/null
+while read -r order; do case $order in
+stop) kill -QUIT $server; wait $server ;;
+start) "$@" <&- & server=$! ;;
+esac; done
 kill -QUIT $server 2>/dev/null
 wait $server
 rm -rf "$WATERSMEET_FOLDER"`;
@@ -155,7 +158,7 @@ export const whyNoPostgres = () =>
 
 /**
  * Starts a server with its default durability; `settings` are those of postgresql.conf. Answers the URL of its first
- * database, and how to end it.
+ * database, how to end it, and how to let it crash; a server that was given is not ours to crash.
  */
 export const startPostgres = async (settings = {}) => {
   const given = process.env.PGTEST_URL;
@@ -187,7 +190,14 @@ export const startPostgres = async (settings = {}) => {
   server.unref();
   server.stdin.unref?.();
   server.stderr.unref?.();
-  return { url, stop, pidFile: join(data, 'postmaster.pid') };
+  /** Stops the server with `immediate`, as a crash does, and starts it again on the same data after `downMs`. */
+  const crash = async (downMs) => {
+    server.stdin.write('stop\n');
+    await pause(downMs);
+    server.stdin.write('start\n');
+    await untilReady(url, server, () => messages);
+  };
+  return { url, stop, crash, pidFile: join(data, 'postmaster.pid') };
 };
 
 export const withDatabase = (url, database) => {

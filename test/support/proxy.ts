@@ -32,9 +32,11 @@ export interface Proxy {
 }
 
 // The statement's text when it is prepared, its name afterwards.
-const isAppend = (chunk: Buffer): boolean => /append_?events/i.test(chunk.toString('latin1'));
+const appends = /append_?events/i;
 
-export const startProxy = async (target: string): Promise<Proxy> => {
+/** `breaks`: which statements count as an append. */
+export const startProxy = async (target: string, breaks = appends): Promise<Proxy> => {
+  const isAppend = (chunk: Buffer): boolean => breaks.test(chunk.toString('latin1'));
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   const held = new Set<Promise<void>>();

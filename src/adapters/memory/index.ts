@@ -26,6 +26,7 @@ import type {
   ReadAllRequest,
   ReadError,
   ReadStreamRequest,
+  StoreClosed,
   StoreLimits,
   StreamPage,
   StreamSummary,
@@ -41,24 +42,27 @@ import {
   pageMax,
 } from '../../store/limits.js';
 import type { Leases } from '../../store/leases.js';
+import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { newId } from '../../store/ids.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
 import { keepCheckpoints, keepSnapshots } from './keeping.js';
 import { keepLeases } from './leases.js';
+import { type Call, keepMessages } from './queue.js';
 import { makeStreamTable, type MemoryStream, type StreamTable } from './stream-table.js';
 
 export interface MemoryStoreOptions {
   readonly limits?: Partial<StoreLimits>;
   /** The clock that `recordedAt` is read from. Default: the machine's. Nothing is decided by it. */
   readonly now?: () => Date;
-  /** The clock that leases end by, in milliseconds; it never goes back. Default: the time since the process began. */
+  /** The clock that leases end and messages become due by, in milliseconds; it never goes back. Default: the time since the process began. */
   readonly clockMs?: () => number;
 }
 
 export interface MemoryStore extends EventStore {
   readonly leases: Leases;
+  readonly queue: MessageQueue;
   readonly snapshots: Snapshots;
 }
 
@@ -212,27 +216,42 @@ const capabilities = {
   durable: false,
   multiProcess: false,
   leases: true,
+  queue: true,
 };
+
+const leasesOf = (leases: ReturnType<typeof keepLeases>, call: Call): Leases => ({
+  acquire: (request) => call(() => leases.acquire(request)),
+  renew: (lease, ttlMs) => call(() => leases.renew(lease, ttlMs)),
+  release: (lease) => call(() => leases.release(lease)),
+  list: (request) => call(() => leases.list(request)),
+});
 
 /** Opens an empty store. */
 export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   const limits: StoreLimits = { ...defaultLimits, ...options.limits };
-  const table = makeStreamTable(options.now ?? (() => new Date()));
+  const now = options.now ?? (() => new Date());
+  const table = makeStreamTable(now);
   const wake = makeWake();
   const epoch = newId();
   const checkpoints = keepCheckpoints(epoch);
   const snapshots = keepSnapshots();
-  const leases = keepLeases(options.clockMs ?? (() => performance.now()));
+  const clockMs = options.clockMs ?? (() => performance.now());
+  const leases = keepLeases(clockMs);
+  const messages = keepMessages({ clockMs, now, limits, fenced: leases.judge });
   /** What was written under a lease is recognised when it is repeated, even after the lease is lost. */
   const judge: StreamTable['judge'] = (append) => {
     const judged = table.judge(append);
     const isRepeat = judged !== undefined && !isError(judged) && judged.idempotent;
     return isRepeat ? judged : (leases.judge(append.fence) ?? judged);
   };
+  const write: StreamTable['write'] = (append) => {
+    messages.add(append.enqueue);
+    return table.write(append);
+  };
   let closed = false;
   /** One call: refused after `close`, else answered at once but never in the caller's own turn. */
-  const call =
-    <L, A>(answer: () => E.Either<L, A>): TaskEither<L | { readonly _tag: 'StoreClosed' }, A> =>
+  const call: Call =
+    <L, A>(answer: () => E.Either<L, A>): TaskEither<L | StoreClosed, A> =>
     async () => {
       await Promise.resolve();
       return closed ? E.left({ _tag: 'StoreClosed' }) : answer();
@@ -254,11 +273,10 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
         const checked = checkAppend(request, limits);
         if (E.isLeft(checked)) return checked;
         const judged = judge(checked.right);
-        if (judged === undefined) return E.right(written(table.write(checked.right)));
+        if (judged === undefined) return E.right(written(write(checked.right)));
         return isError(judged) ? E.left(judged) : E.right(judged);
       }),
-    appendMany: (requests) =>
-      call(() => written(appendMany({ judge, write: table.write }, limits, requests))),
+    appendMany: (requests) => call(() => written(appendMany({ judge, write }, limits, requests))),
     readStream: (request) => call(() => readStream(table, request)),
     readAll: store.readAll,
     subscribe: (request) => pollingSubscription({ ...store, wake, isClosed: () => closed }, request),
@@ -273,11 +291,8 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
       load: (key) => call(() => E.right(snapshots.load(key))),
       save: (key, snapshot) => call(() => E.right(snapshots.save(key, snapshot))),
     },
-    leases: {
-      acquire: (request) => call(() => leases.acquire(request)),
-      renew: (lease, ttlMs) => call(() => leases.renew(lease, ttlMs)),
-      release: (lease) => call(() => leases.release(lease)),
-    },
+    leases: leasesOf(leases, call),
+    queue: messages.queue(call),
     close: async () => {
       closed = true;
       wake.notify();

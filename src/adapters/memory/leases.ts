@@ -1,8 +1,17 @@
 /** The leases of the memory store. */
 import * as E from 'fp-ts/lib/Either.js';
 
-import { checkAcquire, checkLease } from '../../store/lease-checks.js';
-import type { AcquireError, AcquireRequest, Fence, KeepError, Lease, LeaseLost } from '../../store/leases.js';
+import { checkAcquire, checkLease, checkListLeases } from '../../store/lease-checks.js';
+import type {
+  AcquireError,
+  AcquireRequest,
+  Fence,
+  KeepError,
+  Lease,
+  LeaseLost,
+  LeaseSummary,
+  ListLeasesRequest,
+} from '../../store/leases.js';
 import type { BadRequest } from '../../store/store-errors.js';
 
 interface Held {
@@ -55,6 +64,23 @@ export const keepLeases = (clockMs: () => number) => {
       const held = own(lease.name, lease.token);
       if (held !== undefined) leases.set(lease.name, { ...held, expiresAt: -Infinity });
       return E.right(undefined);
+    },
+    list: (request: ListLeasesRequest): E.Either<BadRequest, ReadonlyArray<LeaseSummary>> => {
+      const count = checkListLeases(request);
+      if (E.isLeft(count)) return count;
+      const now = clockMs();
+      const held = [...leases].filter(
+        ([name, { expiresAt }]) => expiresAt > now && name.startsWith(request.prefix),
+      );
+      // The order of code points, as everywhere.
+      held.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const summaryOf = ([name, { token, holder, expiresAt }]: [string, Held]): LeaseSummary => ({
+        name,
+        token,
+        holder,
+        expiresInMs: Math.ceil(expiresAt - now),
+      });
+      return E.right(held.slice(0, count.right).map(summaryOf));
     },
   };
 };

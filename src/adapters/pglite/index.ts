@@ -112,6 +112,7 @@ export const openPGlite =
             durable,
             multiProcess: false,
             leases: true,
+            queue: true,
           },
           // There is no connection that could be lost.
           resolveOutcomeMs: 1_000,

@@ -4,7 +4,7 @@ import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
 import { eventOfJson, type Refusal, type Written } from './rows.js';
 
-const requestJson = ({ tenant, streamName, expected, events, tailMax, fence }: CheckedAppend) => ({
+const requestJson = ({ tenant, streamName, expected, events, tailMax, fence, enqueue }: CheckedAppend) => ({
   tenant,
   stream: streamName,
   // A stream that is not there is one at version 0.
@@ -12,6 +12,7 @@ const requestJson = ({ tenant, streamName, expected, events, tailMax, fence }: C
   version: expectedAfter(expected),
   tailMax,
   ...(fence !== undefined && { fence }),
+  ...(enqueue.length > 0 && { enqueue }),
   events: events.map(({ eventId, type, schemaVersion, data, metadata }) => ({
     eventId,
     type,

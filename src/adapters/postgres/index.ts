@@ -196,6 +196,7 @@ export const openPostgres =
             durable: true,
             multiProcess: true,
             leases: true,
+            queue: true,
           },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
         }),

@@ -1,13 +1,22 @@
 /** Leases in SQL; the server's clock alone says when one ends. */
 import * as E from 'fp-ts/lib/Either.js';
-import { checkAcquire, checkLease } from '../../store/lease-checks.js';
-import type { AcquireError, Lease, Leases } from '../../store/leases.js';
+import { checkAcquire, checkLease, checkListLeases } from '../../store/lease-checks.js';
+import type { AcquireError, Lease, Leases, LeaseSummary } from '../../store/leases.js';
 import { ask, lifted, type SqlContext } from './context.js';
-import { answerOf } from './rows.js';
+import type { Row } from './executor.js';
+import { answerOf, text } from './rows.js';
 
 type AcquireAnswer =
   | { readonly outcome: 'acquired'; readonly token: number }
   | { readonly outcome: 'held'; readonly holder: string; readonly expires_in_ms: number };
+
+const summaryOf = (row: Row): LeaseSummary => ({
+  name: text(row, 'name'),
+  token: Number(text(row, 'token')),
+  holder: text(row, 'holder'),
+  // One that has ended since it was looked for is about to end.
+  expiresInMs: Math.max(1, Number(text(row, 'expires_in_ms'))),
+});
 
 export const sqlLeases = (context: SqlContext): Leases => {
   const { statements } = context;
@@ -40,6 +49,13 @@ export const sqlLeases = (context: SqlContext): Leases => {
         if (E.isLeft(checked)) return checked;
         await ask(context, statements.leaseRelease, [lease.name, String(lease.token)]);
         return E.right(undefined);
+      }),
+    list: (request) =>
+      lifted(async () => {
+        const count = checkListLeases(request);
+        if (E.isLeft(count)) return count;
+        const rows = await ask(context, statements.leaseList, [request.prefix, String(count.right)]);
+        return E.right(rows.map(summaryOf));
       }),
   };
 };

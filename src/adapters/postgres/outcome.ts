@@ -25,7 +25,9 @@ type Requests = ReadonlyArray<CheckedAppend>;
  * Whether a refusal will hold for ever. A stream that is too short may grow to what was expected, an archived one may be
  * opened again, and what a batch without events requires may have been so when the lost statement ran.
  */
-const isFinal = ({ expected, events }: CheckedAppend, refusal: Refusal): boolean => {
+const isFinal = ({ expected, events, enqueue }: CheckedAppend, refusal: Refusal): boolean => {
+  // Messages without events: the lost statement may have enqueued them, and a repeat does not recognise itself.
+  if (events.length === 0 && enqueue.length > 0) return false;
   // The lost statement is fenced as this one is, and tokens only grow.
   if (refusal.outcome === 'lease_lost') return true;
   if (refusal.outcome !== 'conflict' || events.length === 0) return false;
@@ -35,16 +37,31 @@ const isFinal = ({ expected, events }: CheckedAppend, refusal: Refusal): boolean
   );
 };
 
-/** All batches as they stand in their streams, whatever the streams' state; undefined where one does not. */
-const findAll = async (
+/** Whether the messages of appends that had no events are known to their queues. */
+const knowsMessages = async (
   { executor, statements }: SqlContext,
   requests: Requests,
   timeoutMs: number,
+): Promise<boolean> => {
+  const messages = requests.flatMap(({ events, enqueue }) => (events.length === 0 ? enqueue : []));
+  if (messages.length === 0) return true;
+  const keys = JSON.stringify(messages.map(({ tenant, queue, id }) => ({ tenant, queue, id })));
+  const rows = await executor.query(statements.messagesKnown, [keys], { timeoutMs });
+  const { known, given } = answerOf<{ readonly known: number; readonly given: number }>(rows);
+  return known === given;
+};
+
+/** All batches as they stand in their streams, whatever the streams' state; undefined where one does not. */
+const findAll = async (
+  context: SqlContext,
+  requests: Requests,
+  timeoutMs: number,
 ): Promise<ReadonlyArray<AppendResult> | undefined> => {
+  const { executor, statements } = context;
   const found: AppendResult[] = [];
   for (const request of requests) {
     const { tenant, streamName, events } = request;
-    // A batch without events leaves no trace: the others speak for it.
+    // A batch without events leaves no trace but its messages: the others speak for it.
     if (events.length === 0) {
       const version = expectedAfter(request.expected);
       found.push(resultOf(request, { outcome: 'appended', version, transaction_id: '0', position: '0' }));
@@ -56,7 +73,7 @@ const findAll = async (
     const [transaction_id, position] = [text(row, 'transaction_id'), text(row, 'position')];
     found.push(resultOf(request, { outcome: 'appended', version: versionOf(row), transaction_id, position }));
   }
-  return found;
+  return (await knowsMessages(context, requests, timeoutMs)) ? found : undefined;
 };
 
 const repeat = async (
@@ -77,7 +94,7 @@ const repeat = async (
   }
   const refused = requests[answer.refused] as CheckedAppend;
   const refusal = E.left(refusalOf(refused, answer.answer));
-  const wroteNothing = requests.every(({ events }) => events.length === 0);
+  const wroteNothing = requests.every(({ events, enqueue }) => events.length + enqueue.length === 0);
   if (wroteNothing || isFinal(refused, answer.answer)) return refusal;
   const found = await findAll(context, requests, timeoutMs);
   return found === undefined ? undefined : E.right(found);

@@ -10,6 +10,7 @@ import {
   type Tenant,
 } from '../../core/stream.js';
 import type { StreamState, StreamSummary } from '../../store/event-store.js';
+import type { DeadLetter, TakenMessage } from '../../store/message-queue.js';
 import type { Row } from './executor.js';
 
 export const text = (row: Row, column: string): string => {
@@ -123,4 +124,22 @@ export const answerOf = <T>(rows: ReadonlyArray<Row>): T => {
   if (rows.length !== 1 || row === undefined)
     throw new TypeError(`the server answered ${rows.length} rows, not 1`);
   return JSON.parse(text(row, 'answer')) as T;
+};
+
+/** A message inside the answer of `take_messages`, see `message_as_json` in the migrations. */
+export interface JsonMessage extends Omit<TakenMessage, 'schemaVersion' | 'enqueuedAt'> {
+  readonly schema_version: number;
+  readonly enqueued_at: string;
+}
+
+export const messageOfJson = (message: JsonMessage): TakenMessage => {
+  const { tenant, queue, id, key, type, data, metadata, attempt, position } = message;
+  const { schema_version: schemaVersion, enqueued_at: enqueuedAt } = message;
+  return { tenant, queue, id, key, type, schemaVersion, data, metadata, attempt, position, enqueuedAt };
+};
+
+export const letterOfJson = (row: Row): DeadLetter => {
+  const letter = JSON.parse(text(row, 'letter')) as JsonMessage & Pick<DeadLetter, 'history' | 'waiting'>;
+  const history = letter.history.map(({ attempt, at, error }) => ({ attempt, at, error }));
+  return { ...messageOfJson(letter), history, waiting: letter.waiting };
 };

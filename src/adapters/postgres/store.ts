@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { AppendError, AppendResult, Capabilities, EventStore } from '../../store/event-store.js';
 import { checkAppend, checkAppendMany } from '../../store/limits.js';
 import type { Leases } from '../../store/leases.js';
+import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
@@ -11,11 +12,13 @@ import { lifted, type SqlContext } from './context.js';
 import { loadCheckpoint, loadSnapshot, markStream, saveCheckpoint, saveSnapshot } from './keeping.js';
 import { epochOf } from './life.js';
 import { sqlLeases } from './leases.js';
+import { sqlQueue } from './queue.js';
 import { listStreams, readAll, readStream } from './reading.js';
 
-/** An event store that keeps snapshots and leases beside its streams. */
+/** An event store that keeps snapshots, leases and a message queue beside its streams. */
 export interface SqlStore extends EventStore {
   readonly leases: Leases;
+  readonly queue: MessageQueue;
   readonly snapshots: Snapshots;
 }
 
@@ -65,6 +68,7 @@ export const sqlStore = (parts: SqlStoreParts): SqlStore => {
       save: (subscriber, checkpoint) => lifted(() => saveCheckpoint(parts, subscriber, checkpoint)),
     },
     leases: sqlLeases(parts),
+    queue: sqlQueue(parts),
     snapshots: {
       load: (key) => lifted(() => loadSnapshot(parts, key)),
       save: (key, snapshot) => lifted(() => saveSnapshot(parts, key, snapshot)),

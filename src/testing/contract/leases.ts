@@ -207,6 +207,32 @@ const tests: ReadonlyArray<ContractTest> = [
       }
     },
   },
+  {
+    title:
+      'leases that are held are listed by the beginning of their names, letter for letter; others are not',
+    needs,
+    run: async ({ store }) => {
+      const prefix = `list_${unique()}%\\`;
+      const { list, release } = leasesOf(store);
+      for (const name of ['b', 'æ', 'a', 'A', '\u{10ffff}'])
+        await take(store, `${prefix}${name}`, 60_000, name);
+      await take(store, prefix.replace('_', '-').replace('%', 'x'));
+      await take(store, `${prefix}ended`, 1);
+      await right(release(await take(store, `${prefix}released`)));
+      await pause(20);
+      const held = await right(list({ prefix }));
+      same(
+        held.map(({ name, token, holder }) => [name, token, holder]),
+        ['A', 'a', 'b', 'æ', '\u{10ffff}'].map((name) => [`${prefix}${name}`, 1, name]),
+      );
+      for (const { expiresInMs } of held) assert.ok(expiresInMs > 0 && expiresInMs <= 60_000);
+      same((await right(list({ prefix, maxCount: 2 }))).length, 2);
+      same(await right(list({ prefix: unique() })), []);
+      assert.ok((await right(list({ prefix: '' }))).length >= 6);
+      await refused(list({ prefix: '\ud800' }), 'InvalidName');
+      await refused(list({ prefix, maxCount: 0 }), 'InvalidRequest');
+    },
+  },
 ];
 
 export const leasesPart: ContractPart = { title: 'leases:', tests };

@@ -12,6 +12,7 @@ import type { Instance } from '../../core/reacting.js';
 import { recordTypes, type Saga } from '../../core/saga.js';
 import { emptyFold, type SagaFold, step } from '../../core/saga-fold.js';
 import { headerOf } from '../../core/saga-records.js';
+import { cloneTimeouts } from '../../core/saga-timeouts.js';
 import { checkAppend, defaultLimits } from '../../store/limits.js';
 import { engineProblems, noTally, type Tally } from './checks.js';
 import type { Request } from './process.js';
@@ -61,6 +62,7 @@ const cloneFold = (fold: AnyFold): AnyFold => ({
   merged: new Set(fold.merged),
   trunk: [...fold.trunk],
   compensations: new Map(fold.compensations),
+  timeouts: cloneTimeouts(fold.timeouts),
 });
 
 /** Makes the table hold exactly these events. */
@@ -201,5 +203,7 @@ export const futureText = (saga: Saga, tree: LogTree, node: LogNode, looked: Rea
     fold.allReleased.map(releasedText),
     [...fold.handled].sort(),
     [...fold.compensations.values()],
+    [...fold.timeouts.byId.values()],
+    [...fold.timeouts.keys],
   ]);
 };

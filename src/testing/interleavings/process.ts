@@ -33,6 +33,7 @@ const capabilities: Capabilities = {
   durable: false,
   multiProcess: false,
   leases: false,
+  queue: false,
 };
 
 /** Starts a process; resolves at its first call. A process makes one call at a time, as handlers and mergers do. */

@@ -75,11 +75,20 @@ const sendsText = (event: RecordedEvent, name: Name): ReadonlyArray<string> =>
     return `=> ${name(id, 'message')} ${type}${shown}${cancelled === undefined ? '' : ' (cancelled)'}`;
   });
 
-/** Whatever else the writer said of the event. */
-const restText = ({ metadata }: RecordedEvent, name: Name): ReadonlyArray<string> => {
-  const { causationId: _causation, headers, ...plain } = metadata;
-  const { saga: _saga, ...own } = headers ?? {};
-  const rest = { ...plain, ...(Object.keys(own).length > 0 && { headers: own }) } as Json;
+/** Whatever else the writer said of the event; not a conversation that merely began with one of the causes, nor random traces. */
+const restText = (
+  { metadata }: RecordedEvent,
+  name: Name,
+  causes: ReadonlySet<string>,
+): ReadonlyArray<string> => {
+  const { causationId: _causation, correlationId, headers, ...plain } = metadata;
+  const { saga: _saga, traceparent: _parent, tracestate: _state, ...own } = headers ?? {};
+  const isTold = correlationId !== undefined && !causes.has(correlationId);
+  const rest = {
+    ...(isTold && { correlationId }),
+    ...plain,
+    ...(Object.keys(own).length > 0 && { headers: own }),
+  } as Json;
   return isEmpty(rest) ? [] : [`with ${JSON.stringify(rename(rest, 'id', name, {}))}`];
 };
 
@@ -96,7 +105,10 @@ const pretty = (value: Json, indent: string): string => {
   return `${open}\n${parts.map((part) => `${inner}${part}`).join(',\n')}\n${indent}${close}`;
 };
 
-const linesOf = (event: RecordedEvent, name: Name): ReadonlyArray<string> => {
+/** Records whose data says what caused them. */
+const tellsCause: ReadonlySet<string> = new Set([recordTypes.sagaMerged, recordTypes.sagaMergeRefused]);
+
+const linesOf = (event: RecordedEvent, name: Name, causes: ReadonlySet<string>): ReadonlyArray<string> => {
   const { version, type, metadata, schemaVersion } = event;
   introduce(event, name);
   const header = records.headerOf(metadata);
@@ -106,10 +118,12 @@ const linesOf = (event: RecordedEvent, name: Name): ReadonlyArray<string> => {
   const kind = header?.branchId === undefined ? 'merge' : 'branch';
   const notes = [
     ...(schemaVersion > 1 ? [`schema version ${schemaVersion}`] : []),
-    ...(metadata.causationId === undefined ? [] : [`<- ${renameText(metadata.causationId, 'cause', name)}`]),
+    ...(metadata.causationId === undefined || tellsCause.has(type)
+      ? []
+      : [`<- ${renameText(metadata.causationId, 'cause', name)}`]),
     ...(via === undefined ? [] : [`(${name(via, kind)})`]),
     ...sendsText(event, name),
-    ...restText(event, name),
+    ...restText(event, name, causes),
   ];
   const head = `${version} ${type}`;
   const short = [isEmpty(data) ? head : `${head} ${JSON.stringify(data)}`, ...notes].join('  ');
@@ -125,12 +139,13 @@ const isStream = (value: unknown): value is ReadonlyArray<RecordedEvent> =>
 export const streamLines = (value: RecordedEvent | ReadonlyArray<RecordedEvent>): ReadonlyArray<string> => {
   const name = names();
   const events: ReadonlyArray<RecordedEvent> = isRecordedEvent(value) ? [value] : value;
+  const causes = new Set(events.flatMap(({ metadata }) => metadata.causationId ?? []));
   const isOfOne = new Set(events.map(({ streamName }) => streamName)).size === 1;
   const head = isStream(value) && isOfOne ? [`stream ${String(value[0]?.streamName)}`] : [];
   return [
     ...head,
     ...events.flatMap((event) => {
-      const [first = '', ...rest] = linesOf(event, name);
+      const [first = '', ...rest] = linesOf(event, name, causes);
       return [isOfOne ? first : `${event.streamName} ${first}`, ...rest];
     }),
   ];

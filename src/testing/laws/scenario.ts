@@ -86,6 +86,7 @@ const decideStep = (
       epoch: view.epoch,
       events: [message],
       messages: [],
+      wishes: {},
       completes: false,
       metadata: { causationId: id },
     };

@@ -6,6 +6,7 @@ import { findJsonProblem, type Json, type JsonObject } from '../../core/json.js'
 import type { ReleasedMessage } from '../../core/merge.js';
 import type { Saga } from '../../core/saga.js';
 import { type Compensation, emptyFold, type SagaFold, step } from '../../core/saga-fold.js';
+import { waitingTimeouts } from '../../core/saga-timeouts.js';
 import type { LogEvent, Owed, Parked, PendingBranch } from '../../core/saga-view.js';
 import type { StreamName } from '../../core/stream.js';
 
@@ -87,6 +88,7 @@ const sagaPart = (fold: SagaFold<never, never>, sentBefore: number): ReplayedSag
   >;
   const compensations = [...fold.compensations.values()];
   const sentCount = allReleased.length;
+  const timeouts = waitingTimeouts(fold.timeouts, pending);
   return {
     epoch,
     completed,
@@ -98,7 +100,7 @@ const sagaPart = (fold: SagaFold<never, never>, sentBefore: number): ReplayedSag
       merges: parked?.mergerVersion === saga.mergerVersion ? [] : pending,
       messages: allReleased.slice(0, sentCount),
       compensations: compensations.filter((compensation) => !compensation.parked),
-      timeouts: [],
+      timeouts,
     }),
   };
 };

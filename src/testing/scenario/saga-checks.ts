@@ -62,6 +62,7 @@ const answers: ReadonlySet<string> = new Set<Handled['_tag']>([
   'Duplicate',
   'Nothing',
   'Completed',
+  'TimeoutIgnored',
 ]);
 
 /** The fields of an item that are spoken of: its type, its data, and whatever else is named. */

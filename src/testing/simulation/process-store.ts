@@ -123,6 +123,7 @@ const stagedLeases = (world: World, leases: Leases, gate: Gate): Leases => {
     acquire: held('acquireLease', leases.acquire),
     renew: held('renewLease', leases.renew),
     release: held('releaseLease', leases.release),
+    list: held('listLeases', leases.list),
   };
 };
 

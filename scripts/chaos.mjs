@@ -1,0 +1,229 @@
+// Kills, stops and cuts off workers and servers under load, and proves that nothing was lost or done twice: `npm run chaos`.
+//   --rounds <n>   rounds of each kind (default 4)         --seed <s>     the first round's seed (default 1)
+//   --only <kind>  kill | restart | cut | stop | pglite    --json <file>  the figures as JSON
+//   --minutes <m>  round after round of every kind, for so long; in place of --rounds
+//   --quick        short rounds with few faults
+//   --write        the figures go to bench/results/chaos.json and chaos.md
+//   --mutant <m>   with a bug put into the sources, which must be found; see test/chaos/mutants.mjs
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, cpus, platform, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ensure, root } from './ensure.mjs';
+
+const allKinds = ['kill', 'restart', 'cut', 'stop', 'pglite'];
+
+const refuse = (message) => {
+  console.error(message);
+  process.exit(2);
+};
+
+const number = (name, text, min) => {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value >= min && value < 2 ** 31
+    ? value
+    : refuse(`--${name} takes a whole number from ${min} on, not ${text}`);
+};
+
+const parse = () => {
+  const text = { type: 'string' };
+  const known = { rounds: text, seed: text, only: text, json: text, minutes: text, mutant: text };
+  try {
+    const flag = { type: 'boolean', default: false };
+    return parseArgs({ options: { ...known, write: flag, quick: flag } }).values;
+  } catch (error) {
+    return refuse(error.message);
+  }
+};
+const given = parse();
+if (given.only !== undefined && !allKinds.includes(given.only)) refuse(`--only takes ${allKinds.join(', ')}`);
+const kinds = given.only === undefined ? allKinds : [given.only];
+const rounds = number('rounds', given.rounds ?? '4', 1);
+const firstSeed = number('seed', given.seed ?? '1', 0);
+const minutes = given.minutes === undefined ? undefined : number('minutes', given.minutes, 1);
+
+ensure();
+const { compileInto } = await import('../test/chaos/compiled.mjs');
+const { mutants } = await import('../test/chaos/mutants.mjs');
+const { createDatabase, dropDatabase, startPostgres, whyNoPostgres } = await import(
+  '../test/support/embedded-postgres.mjs'
+);
+const mutant = mutants.find(({ name }) => name === given.mutant);
+if (given.mutant !== undefined && mutant === undefined)
+  refuse(`--mutant takes ${mutants.map(({ name }) => name).join(', ')}`);
+
+const cache = join(root, 'node_modules/.cache');
+mkdirSync(cache, { recursive: true });
+const folder = mkdtempSync(join(cache, 'chaos-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+// Workers are ended when this process exits (test/chaos/crew.ts), the server when its pipe closes.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+compileInto(folder, mutant);
+const compiled = (path) => import(pathToFileURL(join(folder, path)).href);
+const { runRound } = await compiled('test/chaos/round.js');
+
+/** A server of our own, with its default durability, and a migrated database that each round gets a copy of. */
+const startServer = async () => {
+  const { toPromise } = await compiled('src/core/fault.js');
+  const { migratePostgres } = await compiled('src/adapters/postgres/index.js');
+  const why = process.env.PGTEST_URL === undefined ? whyNoPostgres() : 'PGTEST_URL names a server of others';
+  if (why !== undefined) refuse(`Kinds other than pglite need a server that may be crashed: ${why}`);
+  const server = await startPostgres();
+  const template = await createDatabase(server.url);
+  await toPromise(migratePostgres({ connectionString: template }));
+  const name = new URL(template).pathname.slice(1);
+  const { default: pg } = await import('pg');
+  const asked = new pg.Client({ connectionString: server.url });
+  await asked.connect();
+  const { rows } = await asked.query('show server_version');
+  await asked.end();
+  return {
+    version: rows[0].server_version,
+    createDatabase: () => createDatabase(server.url, name),
+    dropDatabase: (url) => dropDatabase(server.url, url),
+    crash: server.crash,
+    stop: server.stop,
+  };
+};
+
+const startedAtMs = Date.now();
+const seconds = () => Math.round((Date.now() - startedAtMs) / 100) / 10;
+const results = [];
+
+const again = ({ kind, seed }) =>
+  `npm run chaos -- --only ${kind} --rounds 1 --seed ${seed}${given.quick ? ' --quick' : ''}${mutant ? ` --mutant ${mutant.name}` : ''}`;
+
+const show = (result) => {
+  const { kind, seed, seconds: took, problems, figures, answers } = result;
+  const told = Object.entries(figures).map(([what, count]) => `${count} ${what}`);
+  const say = (line) => process.stderr.write(`${line}\n`);
+  say(`${problems.length === 0 ? 'ok     ' : 'FAILED '} ${kind} ${seed} in ${took} s: ${told.join(', ')}`);
+  if (problems.length === 0) return;
+  for (const problem of problems.slice(0, 20)) say(`        ${problem}`);
+  if (problems.length > 20) say(`        and ${problems.length - 20} more`);
+  say(`        answers: ${JSON.stringify(answers)}`);
+  say(`        again: ${again(result)}`);
+};
+
+const sum = (all) => {
+  const total = {};
+  for (const one of all)
+    for (const [name, value] of Object.entries(one)) total[name] = (total[name] ?? 0) + value;
+  return total;
+};
+
+const report = (server) => {
+  const versionOf = (name) =>
+    JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
+  const machine = {
+    platform: platform(),
+    arch: arch(),
+    cores: cpus().length,
+    cpu: cpus()[0]?.model.trim(),
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    ...(server && { postgres: server.version }),
+    pglite: versionOf('@electric-sql/pglite'),
+  };
+  const byKind = kinds.map((kind) => {
+    const of = results.filter((result) => result.kind === kind);
+    return {
+      kind,
+      rounds: of.length,
+      failed: of.filter(({ problems }) => problems.length > 0).length,
+      seconds: Math.round(of.reduce((total, { seconds: took }) => total + took, 0)),
+      figures: sum(of.map(({ figures }) => figures)),
+      answers: sum(of.map(({ answers }) => answers)),
+    };
+  });
+  const failures = results
+    .filter(({ problems }) => problems.length > 0)
+    .map((result) => ({ again: again(result), problems: result.problems }));
+  return { machine, seed: firstSeed, rounds: results.length, seconds: seconds(), byKind, failures };
+};
+
+const names = {
+  kill: 'worker killed with SIGKILL',
+  restart: 'PostgreSQL stopped with `immediate`, started again',
+  cut: 'connection cut',
+  stop: 'worker stopped with SIGSTOP past its lease',
+  pglite: 'process on a PGlite directory killed with SIGKILL',
+};
+const faultNames = {
+  kill: ['kills'],
+  restart: ['restarts'],
+  cut: ['before parse', 'after execute', 'after commit', 'during the answer'].map((place) => `cuts ${place}`),
+  stop: ['stops'],
+  pglite: ['kills'],
+};
+
+/** The run as it can be repeated; where its figures went is nobody's business. */
+const command = () => {
+  const asked = ['only', 'minutes', 'rounds', 'seed', 'mutant'].filter((name) => given[name] !== undefined);
+  return [...asked.map((name) => `--${name} ${given[name]}`), ...(given.quick ? ['--quick'] : [])].join(' ');
+};
+
+const write = ({ machine, rounds: count, seconds: took, byKind, failures, seed }) => {
+  const target = join(root, 'bench/results');
+  mkdirSync(target, { recursive: true });
+  const json = { machine, seed, rounds: count, seconds: took, byKind, failures };
+  writeFileSync(join(target, 'chaos.json'), `${JSON.stringify(json, null, 1)}\n`);
+  const shown = (value) => (value ?? 0).toLocaleString('en');
+  const rows = byKind.flatMap(({ kind, rounds: ofKind, failed, figures }) =>
+    faultNames[kind].map((fault, index) => {
+      const what = kind === 'cut' ? `${names.cut} ${fault.slice(5)}` : names[kind];
+      const first = [ofKind, figures.messages, figures.effects, figures.branches, figures.dispatched, failed];
+      const rest = index === 0 ? first.map(shown) : first.map(() => '');
+      return `| ${[what, shown(figures[fault]), ...rest].join(' | ')} |`;
+    }),
+  );
+  const stop = byKind.find(({ kind }) => kind === 'stop');
+  const lines = [
+    '# Faults under load',
+    '',
+    `\`npm run chaos -- ${command()}\` on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}, PostgreSQL ${machine.postgres ?? 'none'} with its`,
+    `default durability, PGlite ${machine.pglite}: ${shown(count)} rounds in ${shown(Math.round(took))} s, **${failures.length} failed**.`,
+    '',
+    '| fault | how often | rounds | messages | effects | branches | handed over | rounds failed |',
+    '|---|---:|---:|---:|---:|---:|---:|---:|',
+    ...rows,
+    '',
+    'A round draws messages of sagas, aggregates and a queue from its seed, gives them to up to three worker processes, and strikes them.',
+    'After it: each acknowledged message has its effect, once; order of a key is kept; what followers handed over is, without repeats,',
+    'exactly what the sagas released, in order; every saga has finished, and nothing is pending or owed; the queue is empty, and nothing',
+    'is parked; and nothing was written under the token of a lease after a later token of it.',
+    ...(stop === undefined
+      ? []
+      : [
+          `Writes under a lost lease that were refused: ${shown(stop.answers['refused: LeaseLost'])} by sagas alone; accepted: ${shown(stop.figures.staleWrites)}.`,
+        ]),
+    '',
+  ];
+  writeFileSync(join(target, 'chaos.md'), lines.join('\n'));
+};
+
+const server = kinds.some((kind) => kind !== 'pglite') ? await startServer() : undefined;
+try {
+  const isTime = () => minutes === undefined || Date.now() - startedAtMs < minutes * 60_000;
+  for (let round = 0; minutes === undefined ? round < rounds : isTime(); round += 1)
+    for (const kind of kinds) {
+      if (!isTime()) break;
+      const result = await runRound(
+        kind,
+        firstSeed + round,
+        kind === 'pglite' ? undefined : server,
+        given.quick,
+      );
+      results.push(result);
+      show(result);
+    }
+} finally {
+  await server?.stop();
+}
+
+const told = report(server);
+if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(told, null, 1)}\n`);
+if (given.write) write(told);
+console.log(`${told.rounds} rounds in ${told.seconds} s, ${told.failures.length} failed`);
+process.exit(told.failures.length > 0 ? 1 : 0);
