@@ -44,7 +44,11 @@ const processesOf = (
   options: StrategyOptions = {},
 ): ReadonlyArray<Strategy> =>
   (name === 'partitioned' ? [store] : [store, second]).map((one) =>
-    strategyOn(name, one, { handlerTimeMaxMs: Infinity, ...options }),
+    strategyOn(name, one, {
+      handlerTimeMaxMs: Infinity,
+      conflictRetry: { attemptsMax: 1_000, delayMs: 1, delayMaxMs: 10 },
+      ...options,
+    }),
   );
 
 const runAll = async (processes: ReadonlyArray<Strategy>, messages: ReadonlyArray<InventoryMessage>) =>
@@ -234,7 +238,9 @@ describe('the item as an aggregate', () => {
 
   it('takes no quantity that is none', async () => {
     const store = memoryStore();
-    const process = strategyOn('retry', store);
+    const process = strategyOn('retry', store, {
+      conflictRetry: { attemptsMax: 1_000, delayMs: 1, delayMaxMs: 10 },
+    });
     for (const quantity of [0, -1, 1.5, 1_000_001])
       expect(await process.handle(reservation('umbrella', `q${quantity}`, quantity))).toMatchObject({
         _tag: 'Left',
