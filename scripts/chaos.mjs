@@ -6,11 +6,11 @@
 //   --write        the figures go to bench/results/chaos.json and chaos.md
 //   --mutant <m>   with a bug put into the sources, which must be found; see test/chaos/mutants.mjs
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { arch, cpus, platform, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensure, root } from './ensure.mjs';
+import { machine } from './machine.mjs';
 
 const allKinds = ['kill', 'restart', 'cut', 'stop', 'pglite'];
 
@@ -116,13 +116,8 @@ const sum = (all) => {
 const report = (server) => {
   const versionOf = (name) =>
     JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
-  const machine = {
-    platform: platform(),
-    arch: arch(),
-    cores: cpus().length,
-    cpu: cpus()[0]?.model.trim(),
-    memoryGb: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
+  const measuredOn = {
+    ...machine(),
     ...(server && { postgres: server.version }),
     pglite: versionOf('@electric-sql/pglite'),
   };
@@ -140,7 +135,14 @@ const report = (server) => {
   const failures = results
     .filter(({ problems }) => problems.length > 0)
     .map((result) => ({ again: again(result), problems: result.problems }));
-  return { machine, seed: firstSeed, rounds: results.length, seconds: seconds(), byKind, failures };
+  return {
+    machine: measuredOn,
+    seed: firstSeed,
+    rounds: results.length,
+    seconds: seconds(),
+    byKind,
+    failures,
+  };
 };
 
 const names = {
