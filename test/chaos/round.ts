@@ -160,7 +160,12 @@ export const runRound = async (
   const crew = new Map<string, Worker>();
   const settled = new Set<string>();
   let failure: string | undefined;
-  const mail: Delivery = delivery(tasks, { ...plan, random, workers: () => [...crew.values()] });
+  const mail: Delivery = delivery(tasks, {
+    ...plan,
+    random,
+    losesAnswers: kind === 'cut',
+    workers: () => [...crew.values()],
+  });
   const events: CrewEvents = {
     said: (worker, words) => {
       if (words.say === 'settled') settled.add(worker.name);
