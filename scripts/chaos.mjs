@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensure, root } from './ensure.mjs';
-import { machine } from './machine.mjs';
+import { machine, machineText } from './machine.mjs';
 
 const allKinds = ['kill', 'restart', 'cut', 'stop', 'pglite'];
 
@@ -184,7 +184,7 @@ const write = ({ machine, rounds: count, seconds: took, byKind, failures, seed }
   const lines = [
     '# Faults under load',
     '',
-    `\`npm run chaos -- ${command()}\` on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, Node ${machine.node}, PostgreSQL ${machine.postgres ?? 'none'} with its`,
+    `\`npm run chaos -- ${command()}\` on ${machineText(machine)}, PostgreSQL ${machine.postgres ?? 'none'} with its`,
     `default durability, PGlite ${machine.pglite}: ${shown(count)} rounds in ${shown(Math.round(took))} s, **${failures.length} failed**.`,
     '',
     '| fault | how often | rounds | messages | effects | branches | handed over | rounds failed |',

@@ -32,12 +32,7 @@ const supply = 1_000_000;
 const poolMax = 32;
 
 ensure();
-const { transformSync } = await import('@swc/core');
-
-const filesUnder = (path) =>
-  statSync(join(root, path)).isDirectory()
-    ? readdirSync(join(root, path)).flatMap((name) => filesUnder(`${path}/${name}`))
-    : [path];
+const { transformAll, writeCompiled } = await import('./compile.mjs');
 
 /** The sources of today as plain JavaScript, in a folder where they find themselves by the package's name. */
 const compile = () => {
@@ -46,20 +41,8 @@ const compile = () => {
   const folder = mkdtempSync(join(cache, 'compare-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const parts = ['src', 'sagas/inventory', 'test/support/inventory-strategies.ts'];
-  for (const path of parts.flatMap(filesUnder).filter((one) => one.endsWith('.ts'))) {
-    const file = join(folder, path.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(file), { recursive: true });
-    const { code } = transformSync(readFileSync(join(root, path), 'utf8'), {
-      ...{ filename: path, module: { type: 'es6' }, sourceMaps: false },
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-    });
-    writeFileSync(file, code);
-  }
   const exports = { '.': './src/index.js', './postgres': './src/adapters/postgres/index.js' };
-  writeFileSync(
-    join(folder, 'package.json'),
-    JSON.stringify({ name: 'watersmeet', type: 'module', exports }),
-  );
+  writeCompiled(folder, transformAll(parts), { manifest: { name: 'watersmeet', exports } });
   return (path) => import(pathToFileURL(join(folder, path)).href);
 };
 

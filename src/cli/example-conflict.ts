@@ -6,7 +6,7 @@ import { recordTypes, type Saga } from '../core/saga.js';
 import { sagaMerged } from '../core/saga-records.js';
 import type { StreamName } from '../core/stream.js';
 import type { EventStore } from '../store/event-store.js';
-import { readWhole } from './read-whole.js';
+import { readWhole } from '../store/read-whole.js';
 
 /** Merges looked at. The first are as good as any. */
 const mergesMax = 512;
@@ -42,7 +42,7 @@ export const exampleConflict = async (
   }
   if (best === undefined) return undefined;
   const { version, streamName } = best;
-  return explainConflicts(saga, await readWhole(store, streamName))
+  return explainConflicts(saga, await readWhole(store, { streamName, includeArchived: true }))
     .filter(({ outcome }) => outcome._tag === 'Merged' && outcome.version === version)
     .reduce<ConflictExplanation | undefined>(
       (first, other) => (first === undefined || worth(other) > worth(first) ? other : first),

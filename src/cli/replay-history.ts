@@ -11,7 +11,7 @@ import { loadFixture } from '../testing/replay/fixture-read.js';
 import { readHistory } from '../testing/replay/replay.js';
 import type { UnknownStore } from './failure.js';
 import { checkedStream, lookInto, type LookOptions, tenantOption } from './look.js';
-import { streamMissing } from './read-whole.js';
+import { streamMissing } from './stream-missing.js';
 import type { Session } from './session.js';
 
 export interface LoadedHistory {

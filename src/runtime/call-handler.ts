@@ -4,7 +4,6 @@ import { encodeEvent } from '../core/aggregate-codec.js';
 import type { Definitions, EncodeFailed } from '../core/codec.js';
 import { carriedOn } from '../core/conversation.js';
 import type { EventData } from '../core/event.js';
-import { thrownMessage } from '../core/fault.js';
 import { derivedId } from '../core/ids.js';
 import type { StreamName } from '../core/stream.js';
 import type { QueuedMessage, TakenMessage } from '../store/message-queue.js';
@@ -12,6 +11,7 @@ import {
   type Delivery,
   type HandlerContext,
   type HandlerThrew,
+  handlerThrew,
   type HandlerTimedOut,
   type MessageInfo,
   type NextMessage,
@@ -22,9 +22,6 @@ export const infoOf = ({ message, signal }: Delivery): MessageInfo => {
   const { id, key, tenant, attempt, metadata } = message;
   return { id, key, tenant, attempt, metadata, signal };
 };
-
-const threw = ({ message: { type } }: Delivery, thrown: unknown): E.Either<HandlerThrew, never> =>
-  E.left({ _tag: 'HandlerThrew', type, message: `${type}: ${thrownMessage(thrown)}`, thrown });
 
 /** What `call` answers. The time limit for what is asynchronous is kept by whoever waits for the whole attempt. */
 export const callHandler = async <A>(
@@ -37,7 +34,7 @@ export const callHandler = async <A>(
     if (called === undefined) return E.left(timedOut(delivery.message.type, handlerTimeMaxMs));
     return E.right(await called.value);
   } catch (thrown) {
-    return threw(delivery, thrown);
+    return E.left(handlerThrew(delivery.message.type, thrown));
   }
 };
 
@@ -46,7 +43,7 @@ export const callPlain = <A>(delivery: Delivery, call: () => A): E.Either<Handle
   try {
     return E.right(call());
   } catch (thrown) {
-    return threw(delivery, thrown);
+    return E.left(handlerThrew(delivery.message.type, thrown));
   }
 };
 

@@ -114,12 +114,14 @@ export const localChannel = (context: ChannelContext): LocalChannel => {
   /** The first job that is due and has none of its key before it that waits to be tried again. */
   const nextAt = (): { readonly at: number } | { readonly waitMs: number } => {
     const held = new Set<string>();
+    // One look at the clock: a job that came due between two looks would be neither handled nor waited for.
+    const time = now();
     let waitMs = idleMs;
     for (const [at, job] of jobs.entries()) {
       const key = keyOf(job.message);
-      if (job.dueAt <= now() && !held.has(key)) return { at };
+      if (job.dueAt <= time && !held.has(key)) return { at };
       if (job.attempt > 1) held.add(key);
-      if (job.dueAt > now()) waitMs = Math.min(waitMs, Math.max(1, job.dueAt - now()));
+      if (job.dueAt > time) waitMs = Math.min(waitMs, Math.max(1, job.dueAt - time));
     }
     return { waitMs };
   };

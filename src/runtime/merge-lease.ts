@@ -2,15 +2,12 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../core/merge.js';
 import type { Instance } from '../core/reacting.js';
-import type { Fence, Lease } from '../store/leases.js';
-import { hashOf } from '../core/json.js';
+import { type Fence, fenceOf, type Lease } from '../store/leases.js';
 import type { SagaShell } from './saga-context.js';
+import { streamLeaseName } from './stream-lease.js';
 
 /** A merge takes milliseconds; a process that dies holds others up for this long at most. */
 const leaseTtlMs = 2_000;
-
-/** A stream's name may fill a lease's name alone, so that a hash stands for tenant and stream. */
-const leaseNameOf = ({ tenant, streamName }: Instance): string => `merge:${hashOf([tenant, streamName])}`;
 
 export interface MergeLease {
   /** Tries to get the lease, unless it is held already. False where somebody else holds it now. */
@@ -31,14 +28,14 @@ export const mergeLease = <S, Ev extends AnyEvent>(
   return {
     acquire: async () => {
       if (leases === undefined || lease !== undefined) return true;
-      const request = { name: leaseNameOf(instance), holder, ttlMs: leaseTtlMs };
+      const request = { name: streamLeaseName('merge', instance), holder, ttlMs: leaseTtlMs };
       const acquired = await leases.acquire(request)();
       // A store that cannot give a lease now is no reason not to merge: the append decides.
       if (E.isLeft(acquired)) return acquired.left._tag !== 'LeaseHeld';
       lease = acquired.right;
       return true;
     },
-    fence: () => (lease === undefined ? undefined : { lease: lease.name, token: lease.token }),
+    fence: () => lease && fenceOf(lease),
     forget: () => {
       lease = undefined;
     },

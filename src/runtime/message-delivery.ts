@@ -1,4 +1,5 @@
 /** What handling one message is given and what it comes to: the words that handlers, queue workers and local partitions share. */
+import { thrownMessage } from '../core/fault.js';
 import type { EventDecodeFailed } from '../core/aggregate-codec.js';
 import type { DecodeFailed, EncodeFailed } from '../core/codec.js';
 import type { EventMetadata } from '../core/event.js';
@@ -166,6 +167,13 @@ export const appendedAt = (version: StreamVersion, attempts: number): Handled =>
   version,
   fastForwards: 0,
   attempts,
+});
+
+export const handlerThrew = (type: string, thrown: unknown): HandlerThrew => ({
+  _tag: 'HandlerThrew',
+  type,
+  message: `${type}: ${thrownMessage(thrown)}`,
+  thrown,
 });
 
 export const timedOut = (type: string, timeMaxMs: number): HandlerTimedOut => ({

@@ -13,7 +13,7 @@ import {
   type TaggedOf,
 } from '../core/codec.js';
 import type { Aggregate } from '../core/decider.js';
-import { taggedError, thrownMessage } from '../core/fault.js';
+import { taggedError } from '../core/fault.js';
 import type { EventMetadata } from '../core/event.js';
 import type { AnyEvent } from '../core/merge.js';
 import type { Saga } from '../core/saga.js';
@@ -28,6 +28,7 @@ import {
   type HandlerContext,
   type HandlerMissing,
   type HandlerThrew,
+  handlerThrew,
   type MessageFailure,
   type MessageInfo,
   type NextMessage,
@@ -311,7 +312,7 @@ export const messageHandlers = <const H extends HandlersByType>(handlers: H): Me
         return E.isLeft(decoded) ? decoded : E.right(decoded.right.data);
       } catch (thrown) {
         // An upcast is the user's code as well.
-        return E.left({ _tag: 'HandlerThrew', type, message: `${type}: ${thrownMessage(thrown)}`, thrown });
+        return E.left(handlerThrew(type, thrown));
       }
     },
   };

@@ -1,10 +1,10 @@
 /** Runs deliveries through their handlers, each within its time: the part that queue workers and local partitions share. */
 import * as E from 'fp-ts/lib/Either.js';
-import { thrownMessage } from '../core/fault.js';
 import { realTimers } from '../store/timers.js';
 import {
   type Delivery,
   type HandlerContext,
+  handlerThrew,
   type MessageFailure,
   type Ran,
   timedOut,
@@ -27,9 +27,6 @@ interface Opened {
   readonly run: RunMessage<unknown>;
   readonly batch?: RunBatch<unknown>;
 }
-
-const thrownResult = (type: string, thrown: unknown): RunResult =>
-  E.left({ _tag: 'HandlerThrew', type, message: `${type}: ${thrownMessage(thrown)}`, thrown });
 
 export const messageRunner = (handlers: MessageHandlers, context: HandlerContext): MessageRunner => {
   const opened = new Map<string, Opened>();
@@ -78,7 +75,7 @@ export const messageRunner = (handlers: MessageHandlers, context: HandlerContext
         if (within.aborted) return giveUp();
         within.addEventListener('abort', giveUp, { once: true });
         const deliveries = given.map((one) => ({ ...one, signal: ending.signal }));
-        runAll(deliveries).then(end, (thrown: unknown) => end(thrownResult(type, thrown)));
+        runAll(deliveries).then(end, (thrown: unknown) => end(E.left(handlerThrew(type, thrown))));
       }),
   };
 };

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../core/fault.js';
 import type { AnyEvent } from '../core/merge.js';
-import type { Fence, Lease } from '../store/leases.js';
+import { type Fence, fenceOf, type Lease } from '../store/leases.js';
 import type { Partition } from '../store/message-queue.js';
 import { realTimers } from '../store/timers.js';
 import type { SagaShell } from './saga-context.js';
@@ -81,7 +81,7 @@ export const partitionLeases = <S, Ev extends AnyEvent>(
       const name = `${queue} ${index + 1} of ${of}`;
       const mine = held.get(name);
       const now = await (mine === undefined ? acquire(name) : renew(mine));
-      return now && { fence: { lease: now.lease.name, token: now.lease.token } };
+      return now && { fence: fenceOf(now.lease) };
     },
     met,
     release: async () => {

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { describeTagged, taggedError } from '../core/fault.js';
 import { delayAfter } from '../core/retry.js';
-import type { Fence, Lease, LeaseLost } from '../store/leases.js';
+import { fenceOf, type Lease, type LeaseLost } from '../store/leases.js';
 import type { MessageQueue, TakenMessage } from '../store/message-queue.js';
 import type { BadRequest, Unreachable } from '../store/store-errors.js';
 import { realTimers } from '../store/timers.js';
@@ -35,8 +35,6 @@ export interface PartitionShared {
   /** The partition is another's: everything in hand is dropped. */
   readonly lose: () => void;
 }
-
-export const fenceOf = ({ lease: { name, token } }: PartitionShared): Fence => ({ lease: name, token });
 
 export const handKey = ({ tenant, id }: Pick<TakenMessage, 'tenant' | 'id'>): string =>
   `${tenant}\u0000${id}`;
@@ -91,7 +89,7 @@ export const doneTeller = (shared: PartitionShared) => {
       const together = pending;
       pending = [];
       const messages = together.map(({ hand: { message } }) => message);
-      const told = await persist(shared, () => queue.done(messages, fenceOf(shared))());
+      const told = await persist(shared, () => queue.done(messages, fenceOf(shared.lease))());
       if (told._tag === 'Over') return;
       for (const { hand, outcome } of together) {
         inHand.delete(handKey(hand.message));
@@ -139,7 +137,7 @@ export const tellFailed = async (
   const then = isLast ? ('park' as const) : { retryInMs };
   const words = describeTagged(error);
   const told = await persist(shared, () =>
-    queue.failed({ message, error: words, then, fence: fenceOf(shared) })(),
+    queue.failed({ message, error: words, then, fence: fenceOf(shared.lease) })(),
   );
   if (told._tag === 'Over') return;
   inHand.delete(handKey(message));

@@ -1,7 +1,8 @@
 /** Runs what the owner of a partition has in hand: in order, so many at once, and each to an answer that the queue is told. */
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../core/fault.js';
-import { doneTeller, fenceOf, type InHand, type PartitionShared, tellFailed } from './partition-hand.js';
+import { fenceOf } from '../store/leases.js';
+import { doneTeller, type InHand, type PartitionShared, tellFailed } from './partition-hand.js';
 import type { MessageFailure } from './message-delivery.js';
 import type { MessageRunner, RunResult } from './message-runner.js';
 
@@ -32,7 +33,7 @@ const runToAnswer = async (
 ): Promise<RunResult> => {
   const { kept, over } = shared;
   const { environment } = shared.context;
-  const fence = fenceOf(shared);
+  const fence = fenceOf(shared.lease);
   const deliveries = hands.map(({ message }) => ({ message, fence, kept }));
   for (let outage = 1; ; outage += 1) {
     const result = await runner.run(deliveries, over.signal);

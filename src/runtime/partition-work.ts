@@ -1,17 +1,10 @@
 /** The work of one partition while its lease is held: take, run in order, tell the queue; and stop at once when it is lost. */
-import type { Lease } from '../store/leases.js';
+import { fenceOf, type Lease } from '../store/leases.js';
 import type { MessageQueue, Partition } from '../store/message-queue.js';
 import { realTimers } from '../store/timers.js';
 import { makeWake, type Wake } from '../store/wake.js';
 import type { MessageRunner } from './message-runner.js';
-import {
-  fenceOf,
-  handKey,
-  type InHand,
-  type PartitionShared,
-  persist,
-  tellFailed,
-} from './partition-hand.js';
+import { handKey, type InHand, type PartitionShared, persist, tellFailed } from './partition-hand.js';
 import { type PartitionRun, partitionRun } from './partition-run.js';
 import type { WorkerContext } from './worker-options.js';
 
@@ -83,7 +76,7 @@ const take = async (
   const except = [...inHand.values()].map(({ message: { tenant, key } }) => ({ tenant, key }));
   const maxCount = room.size() - inHand.size;
   const taken = await persist(shared, () =>
-    queue.take({ partition, maxCount, except, fence: fenceOf(shared) })(),
+    queue.take({ partition, maxCount, except, fence: fenceOf(shared.lease) })(),
   );
   if (taken._tag === 'Over') return 0;
   for (const message of taken.value) {

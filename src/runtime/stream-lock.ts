@@ -1,12 +1,12 @@
 /** The pessimistic answer to conflict: a lease on the stream, waited for within a limit, kept up while the work runs. */
 import * as E from 'fp-ts/lib/Either.js';
-import { hashOf } from '../core/json.js';
 import type { StreamName, Tenant } from '../core/stream.js';
-import type { Fence, Lease } from '../store/leases.js';
+import { type Fence, fenceOf, type Lease } from '../store/leases.js';
 import type { BadRequest, Unreachable } from '../store/store-errors.js';
 import { realTimers } from '../store/timers.js';
 import { makeWake } from '../store/wake.js';
 import type { HandlerContext, LockTimeout } from './message-delivery.js';
+import { streamLeaseName } from './stream-lease.js';
 
 /** A process that dies holds others up for this long at most; one that lives renews at a third of it. */
 const lockTtlMs = 6_000;
@@ -21,8 +21,6 @@ export interface LockRequest {
 }
 
 type LockError = LockTimeout | BadRequest | Unreachable;
-
-const leaseNameOf = ({ tenant, streamName }: LockRequest): string => `lock:${hashOf([tenant, streamName])}`;
 
 const timeout = (request: LockRequest, holder: string, waitedMs: number): LockTimeout => ({
   _tag: 'LockTimeout',
@@ -44,7 +42,11 @@ const acquire = async (
   const began = now();
   // Ends: with the lock, or when the limit is reached.
   for (let look = 1; ; look += 1) {
-    const acquired = await leases.acquire({ name: leaseNameOf(request), holder, ttlMs: lockTtlMs })();
+    const acquired = await leases.acquire({
+      name: streamLeaseName('lock', request),
+      holder,
+      ttlMs: lockTtlMs,
+    })();
     if (E.isRight(acquired)) return acquired;
     if (acquired.left._tag !== 'LeaseHeld') return E.left(acquired.left);
     const waitedMs = now() - began;
@@ -76,7 +78,7 @@ export const withLock = async <L, A>(
   };
   const keeping = keep();
   try {
-    return await work({ lease: lock.right.name, token: lock.right.token });
+    return await work(fenceOf(lock.right));
   } finally {
     over.abort();
     await keeping;

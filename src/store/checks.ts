@@ -55,11 +55,22 @@ export const checkCount = (
       });
 };
 
-/** A fence names a lease as `acquire` answered it. */
-export const checkFence = (fence: Fence | undefined): E.Either<BadRequest, void> => {
-  if (fence === undefined) return E.right(undefined);
-  const lease = checkName('fence.lease', fence.lease, idBytesMax);
-  if (E.isLeft(lease)) return lease;
-  const token = checkCount('fence.token', fence.token, 0, 1, Number.MAX_SAFE_INTEGER);
-  return E.isLeft(token) ? token : E.right(undefined);
+/** The first refusal of several checks, each made only if those before it passed. */
+export const firstLeft = (
+  ...checks: ReadonlyArray<() => E.Either<BadRequest, unknown>>
+): E.Either<BadRequest, void> => {
+  for (const check of checks) {
+    const checked = check();
+    if (E.isLeft(checked)) return checked;
+  }
+  return E.right(undefined);
 };
+
+/** A fence names a lease as `acquire` answered it. */
+export const checkFence = (fence: Fence | undefined): E.Either<BadRequest, void> =>
+  fence === undefined
+    ? E.right(undefined)
+    : firstLeft(
+        () => checkName('fence.lease', fence.lease, idBytesMax),
+        () => checkCount('fence.token', fence.token, 0, 1, Number.MAX_SAFE_INTEGER),
+      );

@@ -29,6 +29,9 @@ export interface Fence {
   readonly token: number;
 }
 
+/** The fence of a lease that is held. */
+export const fenceOf = ({ name, token }: Lease): Fence => ({ lease: name, token });
+
 export interface AcquireRequest {
   /** 1 to 512 bytes. */
   readonly name: string;

@@ -4,7 +4,14 @@ import { findJsonProblem, type Json, jsonBytesBound } from '../core/json.js';
 import { slotOf, slotsCount } from '../core/partition.js';
 import { checkName, defaultTenant, escapeForDisplay, tenant as tenantOf } from '../core/stream.js';
 import type { InvalidRequest, StoreLimits } from './event-store.js';
-import { checkCount, checkFence, eventTypeBytesMax, idBytesMax, metadataProblem } from './checks.js';
+import {
+  checkCount,
+  checkFence,
+  eventTypeBytesMax,
+  firstLeft,
+  idBytesMax,
+  metadataProblem,
+} from './checks.js';
 import type {
   EnqueueOptions,
   FailedRequest,
@@ -35,16 +42,6 @@ const checkQueue = (field: string, queue: string): E.Either<BadRequest, void> =>
   typeof queue === 'string' && /^[\w.-]{1,100}$/.test(queue)
     ? E.right(undefined)
     : badRequest(field, 'must be 1 to 100 letters, digits, _, . and -');
-
-const firstLeft = (
-  ...checks: ReadonlyArray<() => E.Either<BadRequest, unknown>>
-): E.Either<BadRequest, void> => {
-  for (const check of checks) {
-    const checked = check();
-    if (E.isLeft(checked)) return checked;
-  }
-  return E.right(undefined);
-};
 
 const checkData = (field: string, { data, metadata }: QueuedMessage): E.Either<BadRequest, void> => {
   const problem = findJsonProblem(data);

@@ -6,7 +6,9 @@ import { memoryStore } from '../../src/adapters/memory/index.js';
 import { toPromise } from '../../src/core/fault.js';
 import { localPartitions } from '../../src/runtime/local-partitions.js';
 import { messageHandlers, onAggregate, onMessage } from '../../src/runtime/message-handlers.js';
+import { realEnvironment } from '../../src/runtime/environment.js';
 import type { EventStore } from '../../src/store/event-store.js';
+import { realTimers, type Timers } from '../../src/store/timers.js';
 import { freshId, withAppend } from '../cases/support.js';
 import { eventually, item, itemHandlers, pause, reservedOf } from './worker-support.js';
 
@@ -117,6 +119,36 @@ describe('local partitions', () => {
     expect(seen).toEqual(['sick-1 1', 'well-1 1', 'sick-1 2', 'sick-2 1']);
     expect(await reservedOf(store, 'sick')).toEqual(['sick-2']);
     await local.stop();
+  });
+
+  it('wait for a message that comes due while they look at the clock', async () => {
+    // The smallest case of a message that was left for a minute: each look finds a later time, as on a busy machine.
+    let looks = 0;
+    const waits: number[] = [];
+    let waitsBefore: ReadonlyArray<number> = [];
+    const timers: Timers = {
+      ...realTimers,
+      now: () => (looks += 1) * 7,
+      after: (ms, run) => {
+        waits.push(ms);
+        return realTimers.after(1, run);
+      },
+    };
+    const environment = { ...realEnvironment, timers };
+    const hooks = { onHandled: () => void (waitsBefore = [...waits]) };
+    const local = start(memoryStore(), undefined, {
+      environment,
+      hooks,
+      partitions: 1,
+      handlerTimeMaxMs: 1_000,
+    });
+    const sent = await toPromise(
+      local.send({ type: 'Stock', id: 'a', data: { itemId: 'a', quantity: 1 }, delayMs: 100 }),
+    );
+    waits.length = 0;
+    expect(await sent.outcome).toMatchObject({ right: { _tag: 'Appended' } });
+    await local.stop();
+    expect(waitsBefore.filter((ms) => ms === 60_000)).toEqual([]);
   });
 
   it('stop a handler that hangs and go on', async () => {

@@ -5,5 +5,5 @@ export const transformAll: () => ReadonlyMap<string, string>;
 export const writeCompiled: (
   folder: string,
   sources: ReadonlyMap<string, string>,
-  mutant?: Mutant,
+  options?: { readonly mutant?: Mutant | undefined },
 ) => void;

@@ -63,7 +63,7 @@ const startAll = (folder: string, jobs: ReadonlyArray<Job>): ReadonlyMap<Job, Pr
     const copy = join(folder, String(index));
     const before = lanes[index % lanes.length] as Promise<unknown>;
     const ran = before.then(() => {
-      writeCompiled(copy, sources, job.mutant);
+      writeCompiled(copy, sources, { mutant: job.mutant });
       return runSeeds(copy, job);
     });
     lanes[index % lanes.length] = ran.catch(() => undefined);

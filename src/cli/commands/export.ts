@@ -13,7 +13,7 @@ import { withStates } from '../../testing/replay/replay.js';
 import { categoryOfRules, type Rules } from '../../testing/replay/fold.js';
 import { checkedStream, lookInto, type LookOptions, tenantOption, withLookOptions } from '../look.js';
 import { badOption } from '../options.js';
-import { streamMissing } from '../read-whole.js';
+import { streamMissing } from '../stream-missing.js';
 import { bundledRules, loadRules, rulesOfCategory } from '../rules.js';
 import type { Session } from '../session.js';
 import { exportBar } from '../export-progress.js';

@@ -11,7 +11,7 @@ import {
   withLookOptions,
 } from '../look.js';
 import { wholeNumber } from '../options.js';
-import { streamMissing } from '../read-whole.js';
+import { streamMissing } from '../stream-missing.js';
 import type { Session } from '../session.js';
 
 interface ReadOptions extends LookOptions {

@@ -14,7 +14,8 @@ import {
   withLookOptions,
 } from '../look.js';
 import { loadProgram, sagaOfCategory } from '../programs.js';
-import { readWhole, streamMissing } from '../read-whole.js';
+import { readWhole } from '../../store/read-whole.js';
+import { streamMissing } from '../stream-missing.js';
 import type { Session } from '../session.js';
 
 interface SagaOptions extends LookOptions {
@@ -28,7 +29,7 @@ const show = async (
   store: EventStore,
 ): Promise<void> => {
   const streamName = checkedStream(name);
-  const events = await readWhole(store, streamName, tenantOption(options).tenant);
+  const events = await readWhole(store, { streamName, ...tenantOption(options), includeArchived: true });
   if (events.length === 0) throw streamMissing(name);
   const saga =
     options.program === undefined

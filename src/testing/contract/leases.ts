@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { strict as assert } from 'node:assert';
 import { any, exactly, noStream } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
-import type { Fence, Lease, Leases } from '../../store/leases.js';
+import { fenceOf, type Lease, type Leases } from '../../store/leases.js';
 import { type Handles, handleOf, race, warm } from './race.js';
 import type { ContractPart, ContractTest } from './subject.js';
 import {
@@ -11,6 +11,7 @@ import {
   aStream,
   events,
   numbersFrom,
+  pause,
   refused,
   right,
   same,
@@ -28,8 +29,6 @@ const leasesOf = (store: EventStore): Leases => {
 const aLease = (): string => `lease-${unique()}`;
 const take = (store: EventStore, name: string, ttlMs = 60_000, holder = 'holder'): Promise<Lease> =>
   right(leasesOf(store).acquire({ name, holder, ttlMs }));
-const fenceOf = ({ name, token }: Lease): Fence => ({ lease: name, token });
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Takes a lease that is about to end, waiting for its end. */
 const takeOver = async (store: EventStore, name: string): Promise<Lease> => {

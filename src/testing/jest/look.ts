@@ -8,7 +8,7 @@ import type { EventStore } from '../../store/event-store.js';
 import type { MatcherContext, MatcherResult } from './context.js';
 import type { AggregateOutcome } from '../scenario/aggregate.js';
 import type { SagaOutcome } from '../scenario/outcome.js';
-import { readWhole } from '../scenario/read.js';
+import { readWhole } from '../../store/read-whole.js';
 
 /** A stream in a store. */
 export interface StoredStream {

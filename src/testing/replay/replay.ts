@@ -2,10 +2,9 @@
 import type { JsonObject } from '../../core/json.js';
 import type { LogEvent } from '../../core/saga-view.js';
 import { categoryOf, escapeForDisplay, type StreamName, type Tenant } from '../../core/stream.js';
-import { toPromise } from '../../core/fault.js';
 import type { RecordedEvent } from '../../core/event.js';
-import type { EventStore, StreamPage } from '../../store/event-store.js';
-import { pageMax } from '../../store/limits.js';
+import type { EventStore } from '../../store/event-store.js';
+import { readWhole } from '../../store/read-whole.js';
 import { fixtureMismatch } from './fixture.js';
 import type { Fixture } from './fixture-read.js';
 import { type Change, changesBetween, textDiff } from './diff.js';
@@ -154,21 +153,12 @@ export const replay = <S>(
 };
 
 /** A whole stream of any store, as a history. An absent stream is an empty one. Rejects with a `TaggedError` of `ReadError`. */
-export const readHistory = async (
+export const readHistory = (
   store: EventStore,
   streamName: StreamName,
   options: { readonly tenant?: Tenant } = {},
-): Promise<ReadonlyArray<RecordedEvent>> => {
-  const events: RecordedEvent[] = [];
-  let from: number | undefined = 1;
-  while (from !== undefined) {
-    const request = { streamName, from, maxCount: pageMax, includeArchived: true, ...options };
-    const page: StreamPage = await toPromise(store.readStream(request));
-    events.push(...page.events);
-    from = page.next;
-  }
-  return events;
-};
+): Promise<ReadonlyArray<RecordedEvent>> =>
+  readWhole(store, { streamName, includeArchived: true, ...options });
 
 /** The events, stream by stream, with what these rules know after each, as `after` or as its hash: what `replayInto` compares later code with. */
 export async function* withStates<Ev extends RecordedEvent>(

@@ -13,7 +13,7 @@ import type { Environment } from '../../runtime/environment.js';
 import type { Handled, HandleError, SagaContext } from '../../runtime/saga-context.js';
 import { sagaRuntime } from '../../runtime/saga-runtime.js';
 import { newId } from '../../store/ids.js';
-import { readWhole } from './read.js';
+import { readWhole } from '../../store/read-whole.js';
 import { makeStage, type Stage, stagedStore } from '../stage.js';
 
 /** One step of what was given. */
