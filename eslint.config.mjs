@@ -58,6 +58,8 @@ export default tseslint.config(
     files: ['src/testing/**/*.ts'],
     rules: { 'max-lines-per-function': 'off' },
   },
+  // The public API is one list.
+  { files: ['src/index.ts'], rules: { 'max-lines': 'off' } },
   // Written by a script.
   { files: ['src/**/*.generated.ts'], rules: { 'max-lines': 'off' } },
   {
@@ -72,7 +74,7 @@ export default tseslint.config(
         'error',
         {
           paths: [
-            { name: 'node:crypto', allowImportNames: ['hash'], message: 'The core has no random.' },
+            { name: 'node:crypto', allowImportNames: ['hash', 'createHmac', 'timingSafeEqual'], message: 'The core has no random.' },
             {
               name: 'uuid',
               importNames: ['v1', 'v4', 'v6', 'v7'],

@@ -50,17 +50,39 @@ begin
 end
 $$;
 
--- What appends under leases come to where one of the leases is lost: null where all are held, else an answer as that of
--- append_many, the refusal being {"outcome": "lease_lost"}. A lost lease goes with what was appended under it: a repeat
--- of an append that was written is recognised all the same. Nothing can be on the way still, since an append holds the
--- lease's row until its end.
-create function judge_fences(requests jsonb) returns jsonb
+-- An answer as that of append_many where something stands against the requests: the refusal of the one at `refused` (1 is the first),
+-- unless all of them were written before. A repeat is recognised although what it was written under is lost since.
+create function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
 language plpgsql volatile as $$
 declare
   request record;
   found_stream streams;
   answer jsonb;
   answers jsonb := '[]';
+begin
+  for request in
+    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by place
+  loop
+    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
+    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
+    if answer ->> 'outcome' is distinct from 'idempotent' then
+      return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+    end if;
+    answers := answers || jsonb_build_array(answer);
+  end loop;
+  return jsonb_build_object('appended', answers);
+end
+$$;
+
+-- What appends under leases come to where one of the leases is lost: null where all are held, else an answer as that of
+-- append_many, the refusal being {"outcome": "lease_lost"}. Nothing can be on the way still, since an append holds the
+-- lease's row until its end.
+create function judge_fences(requests jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  request record;
   lost integer;
 begin
   for request in
@@ -76,19 +98,7 @@ begin
   if lost is null then
     return null;
   end if;
-  for request in
-    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
-    from jsonb_array_elements(requests) with ordinality as given (value, place)
-    order by place
-  loop
-    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
-    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
-    if answer ->> 'outcome' is distinct from 'idempotent' then
-      return jsonb_build_object('refused', lost - 1, 'answer', jsonb_build_object('outcome', 'lease_lost'));
-    end if;
-    answers := answers || jsonb_build_array(answer);
-  end loop;
-  return jsonb_build_object('appended', answers);
+  return refused_unless_recorded(requests, lost, jsonb_build_object('outcome', 'lease_lost'));
 end
 $$;
 

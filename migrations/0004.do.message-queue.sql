@@ -396,7 +396,7 @@ begin
   end if;
   select m.key into key_of from messages m
   where m.tenant = owner and m.queue = from_queue and m.id = message_id
-    and m.state is not distinct from 'waiting';
+    and m.state is not distinct from 'waiting' and m.attempt > 0;
   perform from message_keys k where k.queue = from_queue and k.tenant = owner and k.key = key_of for update;
   update messages m
   set state = case when retry_ms is null then 'parked' else 'waiting' end,
@@ -410,8 +410,9 @@ begin
         'error', error
       ))
     end
+  -- One that was let go since and has not begun again: this is the repeat of a call whose answer was lost.
   where m.tenant = owner and m.queue = from_queue and m.id = message_id
-    and m.state is not distinct from 'waiting';
+    and m.state is not distinct from 'waiting' and m.attempt > 0;
   if not found then
     return '{"outcome": "passed_over"}';
   end if;

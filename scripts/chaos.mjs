@@ -1,7 +1,8 @@
 // Kills, stops and cuts off workers and servers under load, and proves that nothing was lost or done twice: `npm run chaos`.
 //   --rounds <n>   rounds of each kind (default 4)         --seed <s>     the first round's seed (default 1)
-//   --only <kind>  kill | restart | cut | stop | pglite    --json <file>  the figures as JSON
-//   --minutes <m>  round after round of every kind, for so long; in place of --rounds
+//   --only <kind>  kill | restart | cut | stop | clock | poison | pglite
+//   --minutes <m>  for so long, in place of --rounds: each round is of the kind that is furthest behind its planned number
+//   --json <file>  the figures as JSON
 //   --quick        short rounds with few faults
 //   --write        the figures go to bench/results/chaos.json and chaos.md
 //   --mutant <m>   with a bug put into the sources, which must be found; see test/chaos/mutants.mjs
@@ -11,8 +12,9 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensure, root } from './ensure.mjs';
 import { machine, machineText } from './machine.mjs';
+import { page, planned, shareDone, tell } from '../test/chaos/report.mjs';
 
-const allKinds = ['kill', 'restart', 'cut', 'stop', 'pglite'];
+const allKinds = Object.keys(planned);
 
 const refuse = (message) => {
   console.error(message);
@@ -106,59 +108,14 @@ const show = (result) => {
   say(`        again: ${again(result)}`);
 };
 
-const sum = (all) => {
-  const total = {};
-  for (const one of all)
-    for (const [name, value] of Object.entries(one)) total[name] = (total[name] ?? 0) + value;
-  return total;
-};
+const versionOf = (name) =>
+  JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
 
-const report = (server) => {
-  const versionOf = (name) =>
-    JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
-  const measuredOn = {
-    ...machine(),
-    ...(server && { postgres: server.version }),
-    pglite: versionOf('@electric-sql/pglite'),
-  };
-  const byKind = kinds.map((kind) => {
-    const of = results.filter((result) => result.kind === kind);
-    return {
-      kind,
-      rounds: of.length,
-      failed: of.filter(({ problems }) => problems.length > 0).length,
-      seconds: Math.round(of.reduce((total, { seconds: took }) => total + took, 0)),
-      figures: sum(of.map(({ figures }) => figures)),
-      answers: sum(of.map(({ answers }) => answers)),
-    };
-  });
-  const failures = results
-    .filter(({ problems }) => problems.length > 0)
-    .map((result) => ({ again: again(result), problems: result.problems }));
-  return {
-    machine: measuredOn,
-    seed: firstSeed,
-    rounds: results.length,
-    seconds: seconds(),
-    byKind,
-    failures,
-  };
-};
-
-const names = {
-  kill: 'worker killed with SIGKILL',
-  restart: 'PostgreSQL stopped with `immediate`, started again',
-  cut: 'connection cut',
-  stop: 'worker stopped with SIGSTOP past its lease',
-  pglite: 'process on a PGlite directory killed with SIGKILL',
-};
-const faultNames = {
-  kill: ['kills'],
-  restart: ['restarts'],
-  cut: ['before parse', 'after execute', 'after commit', 'during the answer'].map((place) => `cuts ${place}`),
-  stop: ['stops'],
-  pglite: ['kills'],
-};
+const measuredOn = (server) => ({
+  ...machine(),
+  ...(server && { postgres: server.version }),
+  pglite: versionOf('@electric-sql/pglite'),
+});
 
 /** The run as it can be repeated; where its figures went is nobody's business. */
 const command = () => {
@@ -166,65 +123,40 @@ const command = () => {
   return [...asked.map((name) => `--${name} ${given[name]}`), ...(given.quick ? ['--quick'] : [])].join(' ');
 };
 
-const write = ({ machine, rounds: count, seconds: took, byKind, failures, seed }) => {
+const write = (told) => {
   const target = join(root, 'bench/results');
   mkdirSync(target, { recursive: true });
-  const json = { machine, seed, rounds: count, seconds: took, byKind, failures };
-  writeFileSync(join(target, 'chaos.json'), `${JSON.stringify(json, null, 1)}\n`);
-  const shown = (value) => (value ?? 0).toLocaleString('en');
-  const rows = byKind.flatMap(({ kind, rounds: ofKind, failed, figures }) =>
-    faultNames[kind].map((fault, index) => {
-      const what = kind === 'cut' ? `${names.cut} ${fault.slice(5)}` : names[kind];
-      const first = [ofKind, figures.messages, figures.effects, figures.branches, figures.dispatched, failed];
-      const rest = index === 0 ? first.map(shown) : first.map(() => '');
-      return `| ${[what, shown(figures[fault]), ...rest].join(' | ')} |`;
-    }),
-  );
-  const stop = byKind.find(({ kind }) => kind === 'stop');
-  const lines = [
-    '# Faults under load',
-    '',
-    `\`npm run chaos -- ${command()}\` on ${machineText(machine)}, PostgreSQL ${machine.postgres ?? 'none'} with its`,
-    `default durability, PGlite ${machine.pglite}: ${shown(count)} rounds in ${shown(Math.round(took))} s, **${failures.length} failed**.`,
-    '',
-    '| fault | how often | rounds | messages | effects | branches | handed over | rounds failed |',
-    '|---|---:|---:|---:|---:|---:|---:|---:|',
-    ...rows,
-    '',
-    'A round draws messages of sagas, aggregates and a queue from its seed, gives them to up to three worker processes, and strikes them.',
-    'After it: each acknowledged message has its effect, once; order of a key is kept; what followers handed over is, without repeats,',
-    'exactly what the sagas released, in order; every saga has finished, and nothing is pending or owed; the queue is empty, and nothing',
-    'is parked; and nothing was written under the token of a lease after a later token of it.',
-    ...(stop === undefined
-      ? []
-      : [
-          `Writes under a lost lease that were refused: ${shown(stop.answers['refused: LeaseLost'])} by sagas alone; accepted: ${shown(stop.figures.staleWrites)}.`,
-        ]),
-    '',
-  ];
-  writeFileSync(join(target, 'chaos.md'), lines.join('\n'));
+  writeFileSync(join(target, 'chaos.json'), `${JSON.stringify(told, null, 1)}\n`);
+  const words = { command: command(), machineText: machineText(told.machine) };
+  writeFileSync(join(target, 'chaos.md'), page(told, words));
 };
+
+/** The kinds of the next rounds, one after another: each as often, or by the clock whichever is furthest behind its plan. */
+function* schedule() {
+  if (minutes === undefined) for (let round = 0; round < rounds; round += 1) yield* kinds;
+  else
+    while (Date.now() - startedAtMs < minutes * 60_000)
+      yield kinds.reduce((one, other) => (shareDone(other, results) < shareDone(one, results) ? other : one));
+}
 
 const server = kinds.some((kind) => kind !== 'pglite') ? await startServer() : undefined;
 try {
-  const isTime = () => minutes === undefined || Date.now() - startedAtMs < minutes * 60_000;
-  for (let round = 0; minutes === undefined ? round < rounds : isTime(); round += 1)
-    for (const kind of kinds) {
-      if (!isTime()) break;
-      const result = await runRound(
-        kind,
-        firstSeed + round,
-        kind === 'pglite' ? undefined : server,
-        given.quick,
-      );
-      results.push(result);
-      show(result);
-    }
+  for (const kind of schedule()) {
+    const seed = firstSeed + results.filter((result) => result.kind === kind).length;
+    const result = await runRound(kind, seed, kind === 'pglite' ? undefined : server, given.quick);
+    results.push(result);
+    show(result);
+  }
 } finally {
   await server?.stop();
 }
 
-const told = report(server);
+const told = tell({
+  machine: measuredOn(server),
+  seed: firstSeed,
+  seconds: seconds(),
+  ...{ kinds, results, again },
+});
 if (given.json !== undefined) writeFileSync(given.json, `${JSON.stringify(told, null, 1)}\n`);
 if (given.write) write(told);
 console.log(`${told.rounds} rounds in ${told.seconds} s, ${told.failures.length} failed`);

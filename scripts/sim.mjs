@@ -129,7 +129,24 @@ const words = {
   compensationsFailed: 'failed attempts at them',
   completions: 'completions',
   dispatched: 'messages handed over',
-  subscriptionsFailed: 'subscriptions that failed and began again',
+  outages: 'outages that followers waited out',
+  timeoutsAsked: 'timeouts asked for',
+  timeoutsDelivered: 'of them delivered',
+  timeoutsCancelled: 'of them cancelled',
+  timeoutsIgnored: 'of them ignored, their epoch was over',
+  enqueued: 'messages and timeouts in queues',
+  queueAnswersLost: 'answers of queues that were lost',
+  stops: 'processes stopped past their leases',
+  workers: 'workers started',
+  workersLeft: 'of them told to stop',
+  partitionsTaken: 'partitions taken',
+  partitionsGivenBack: 'of them given back',
+  partitionsLost: 'of them lost',
+  messagesRetried: 'attempts of messages that failed and came again',
+  handlersTimedOut: 'handlers that took too long',
+  parked: 'messages and timeouts parked',
+  lettersRetried: 'dead letters let go',
+  lettersDiscarded: 'dead letters given up',
 };
 
 const report = () => {
@@ -165,7 +182,8 @@ const write = (run) => {
     ...rows,
     '',
     'A seed draws a saga, its messages, one to four processes and the faults that strike them, and runs them in virtual time over',
-    'the memory store. After every append, and at the end, the records are held against what the engine promises.',
+    'the memory store; by chance the saga asks for timeouts, and its messages come through a queue and its workers. After every append',
+    'and every call of a queue, and at the end, what is recorded is held against what the engine promises.',
     '',
   ];
   writeFileSync(join(folder, 'sim.md'), lines.join('\n'));

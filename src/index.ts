@@ -24,7 +24,7 @@ export {
 } from './core/fault.js';
 export { derivedId } from './core/ids.js';
 export { canonicalJson, deepFreeze, hashOf, type Json, type JsonObject, strictJson } from './core/json.js';
-export { mergeRefused, mergeStates, merger, threeWay } from './core/merge.js';
+export { mergeRefused, mergeStates, merger, threeWay } from './core/merge/merge.js';
 export type {
   AnyEvent,
   Conflict,
@@ -37,15 +37,15 @@ export type {
   OutgoingMessage,
   ReleasedMessage,
   ThreeWay,
-} from './core/merge.js';
+} from './core/merge/merge.js';
 export {
   type HistoryInvalid,
   type HistoryVersion,
   type MergedHistory,
   mergeHistory,
-} from './core/merge-history.js';
-export { json3, jsonThreeWay, type JsonThreeWayOptions } from './core/merge-json.js';
-export { type ItemId, listById, type ListByIdOptions } from './core/merge-list.js';
+} from './core/merge/merge-history.js';
+export { json3, jsonThreeWay, type JsonThreeWayOptions } from './core/merge/merge-json.js';
+export { type ItemId, listById, type ListByIdOptions } from './core/merge/merge-list.js';
 export {
   ListSequence,
   sequence,
@@ -60,9 +60,9 @@ export {
   type SequenceState,
   sequenceText,
   TextSequence,
-} from './core/merge-sequence.js';
-export * from './core/mergers.js';
-export type { MessageInvalid, ReactionFailed, SagaMessage } from './core/reacting.js';
+} from './core/merge/merge-sequence.js';
+export * from './core/merge/mergers.js';
+export type { MessageInvalid, ReactionFailed, SagaMessage } from './core/saga/reacting.js';
 export {
   type AnyTimeout,
   type CompensationHook,
@@ -77,8 +77,8 @@ export {
   type Saga,
   type StateOfSaga,
   type TimeoutOf,
-} from './core/saga.js';
-export { foldSaga, owed, type SagaLog } from './core/saga-log.js';
+} from './core/saga/saga.js';
+export { foldSaga, owed, type SagaLog } from './core/saga/saga-log.js';
 export type {
   EvolveFailed,
   Owed,
@@ -88,7 +88,7 @@ export type {
   SagaTruncated,
   SagaUnreadable,
   SagaView,
-} from './core/saga-view.js';
+} from './core/saga/saga-view.js';
 export {
   any,
   categoryOf,
@@ -113,7 +113,7 @@ export type {
 } from './core/stream.js';
 export { defaultRetry, type RetryPolicy } from './core/retry.js';
 export { type Environment } from './runtime/environment.js';
-export type { HandleOptions } from './runtime/handle-message.js';
+export type { HandleOptions } from './runtime/saga/handle-message.js';
 export {
   type Accepted,
   type LocalAnswer,
@@ -123,8 +123,8 @@ export {
   type LocalPartitionState,
   type MessageGivenUp,
   type PartitionsStopped,
-} from './runtime/local-partitions.js';
-export { mergeHooks } from './runtime/merge-hooks.js';
+} from './runtime/queue/local-partitions.js';
+export { mergeHooks } from './runtime/saga/merge-hooks.js';
 export type {
   AttemptsUsedUp,
   HandlerAnswer,
@@ -137,9 +137,9 @@ export type {
   MessageOutcome,
   NextMessage,
   RequiredMissing,
-} from './runtime/message-delivery.js';
-export type { AggregateConflictAnswer } from './runtime/handle-on-aggregate.js';
-export type { SagaConflictAnswer } from './runtime/handle-on-saga.js';
+} from './runtime/queue/message-delivery.js';
+export type { AggregateConflictAnswer } from './runtime/queue/handle-on-aggregate.js';
+export type { SagaConflictAnswer } from './runtime/queue/handle-on-saga.js';
 export {
   type HandlersByType,
   type MessageHandler,
@@ -150,18 +150,18 @@ export {
   onBatch,
   onMessage,
   onSaga,
-} from './runtime/message-handlers.js';
-export { type TimeoutOptions, timeoutQueueOf } from './runtime/owed-timeouts.js';
-export type { PartitionState } from './runtime/partition-work.js';
-export { queueWorker, type QueueWorker, type WorkerState } from './runtime/queue-worker.js';
-export { type Dispatch, toHandlers, toQueue, type Transport } from './runtime/saga-transport.js';
+} from './runtime/queue/message-handlers.js';
+export { type TimeoutOptions, timeoutQueueOf } from './runtime/saga/owed-timeouts.js';
+export type { PartitionState } from './runtime/queue/partition-work.js';
+export { queueWorker, type QueueWorker, type WorkerState } from './runtime/queue/queue-worker.js';
+export { type Dispatch, toHandlers, toQueue, type Transport } from './runtime/saga/saga-transport.js';
 export {
   defaultMessageRetry,
   type HandlingOptions,
   type QueueWorkerOptions,
   type WorkerHooks,
-} from './runtime/worker-options.js';
-export type { Dispatched, Following, FollowOptions } from './runtime/owed-subscription.js';
+} from './runtime/queue/worker-options.js';
+export type { Dispatched, Following, FollowOptions } from './runtime/saga/owed-subscription.js';
 export type {
   MessageConflict,
   ConflictNotice,
@@ -174,13 +174,25 @@ export type {
   SagaHooks,
   SagaParked,
   MessageRetryNotice,
-} from './runtime/saga-context.js';
-export { sagaRuntime, type SagaRuntime } from './runtime/saga-runtime.js';
+} from './runtime/saga/saga-context.js';
+export { sagaRuntime, type SagaRuntime } from './runtime/saga/saga-runtime.js';
 export * from './store/event-store.js';
+export type {
+  AppendCondition,
+  ConditionFailed,
+  EventQuery,
+  MatchingPage,
+  QueryItem,
+  ReadMatchingRequest,
+  Seen,
+} from './store/conditions.js';
 export { newId } from './store/ids.js';
 export type {
+  AcquiredLease,
   AcquireError,
+  AcquireNamed,
   AcquireRequest,
+  AcquireScoped,
   Fence,
   KeepError,
   Lease,
@@ -189,13 +201,14 @@ export type {
   Leases,
   LeaseSummary,
   ListLeasesRequest,
+  RecoveredLease,
 } from './store/leases.js';
 export { defaultLimits } from './store/limits.js';
 export type { Snapshot, Snapshots } from './store/snapshots.js';
 export type { Timers } from './store/timers.js';
-export { type Case, program, type Program, type TimedMessage } from './runtime/program.js';
-export { type DuplicateCase, runCases, type RunOptions, type RunProgress } from './runtime/run-cases.js';
-export { isSameEnd, serialEnd, survey, type SagaEnd, type Survey } from './runtime/survey.js';
+export { type Case, program, type Program, type TimedMessage } from './runtime/saga/program.js';
+export { type DuplicateCase, runCases, type RunOptions, type RunProgress } from './runtime/saga/run-cases.js';
+export { isSameEnd, serialEnd, survey, type SagaEnd, type Survey } from './runtime/saga/survey.js';
 export { accept, aggregate, fold, reject } from './core/decider.js';
 export type {
   Aggregate,
@@ -212,20 +225,29 @@ export type {
   AggregateHooks,
   CommandConflictNotice,
   RetryNotice,
-} from './runtime/aggregate-context.js';
+} from './runtime/aggregate/aggregate-context.js';
 export type {
   CommandHandled,
   HandleCommandError,
   CommandRequest,
   Rejected,
-} from './runtime/command-request.js';
-export type { ConcurrencyConflict } from './runtime/concurrency-conflict.js';
-export { handleCommand } from './runtime/handle-command.js';
-export { loadAggregate } from './runtime/load-aggregate.js';
-export { describeConflict } from './core/describe-conflict.js';
-export { drawSaga } from './core/draw.js';
-export { explainConflicts } from './core/explain.js';
-export type { ConflictExplanation } from './core/explanation.js';
+} from './runtime/aggregate/command-request.js';
+export type { ConcurrencyConflict } from './runtime/aggregate/concurrency-conflict.js';
+export {
+  decideAcross,
+  type AcrossContext,
+  type AcrossRequest,
+  type DecideAcrossError,
+  type DecidedAcross,
+  type DecisionOutrun,
+  type Placed,
+} from './runtime/aggregate/decide-across.js';
+export { handleCommand } from './runtime/aggregate/handle-command.js';
+export { loadAggregate } from './runtime/aggregate/load-aggregate.js';
+export { describeConflict } from './core/saga/describe-conflict.js';
+export { drawSaga } from './core/saga/draw.js';
+export { explainConflicts } from './core/saga/explain.js';
+export type { ConflictExplanation } from './core/saga/explanation.js';
 export type {
   DeadLetter,
   DeadLetterMissing,
@@ -241,3 +263,170 @@ export type {
   TakenMessage,
   TakeRequest,
 } from './store/message-queue.js';
+export {
+  repository,
+  type Repository,
+  type ResolvedConflict,
+} from './runtime/repository/repository.js';
+export type {
+  ConcurrencyCheck,
+  ConditionNotMet,
+  LoadOptions,
+  RepositoryContext,
+  RepositoryOptions,
+  Saved,
+  SaveError,
+  SaveOptions,
+} from './runtime/repository/context.js';
+export type { AggregateCopy, Changed } from './runtime/repository/copy.js';
+export type {
+  HistoryPage,
+  HistoryPlace,
+  HistoryRequest,
+  Operation,
+  Revision,
+} from './runtime/repository/history.js';
+export type { SaveAllConflict, SaveAllError, SaveItem } from './runtime/repository/save-all.js';
+export type { About } from './core/concurrency/about.js';
+export { saveHeaderOf, type SaveHeader } from './core/concurrency/save-header.js';
+export {
+  explainPolicy,
+  policies,
+  type Policies,
+  type PolicyExplanation,
+  type PolicyFailed,
+  type PolicyOverride,
+  type PolicyRule,
+  type ResolvedPolicy,
+  type RuleExplanation,
+  when,
+} from './core/concurrency/policy.js';
+export * from './core/concurrency/policy-predicates.js';
+export { type ConcurrencySettings, defaultSettings } from './core/concurrency/concurrency-settings.js';
+export { concurrencyStrategies, type ConcurrencyStrategy } from './core/concurrency/concurrency-strategy.js';
+export { resolverRefused } from './core/concurrency/resolver.js';
+export type {
+  Resolver,
+  ResolverAnswer,
+  ResolverClaim,
+  ResolverConflict,
+  ResolverRefused,
+  ResolverRules,
+} from './core/concurrency/resolver.js';
+export {
+  type Commutes,
+  commuting,
+  type CommutingTable,
+  firstOf,
+  firstWriteWins,
+  lastWriteWins,
+  resolver,
+} from './core/concurrency/resolvers.js';
+export { additive, type AdditiveOptions } from './core/concurrency/additive.js';
+export {
+  type MergeThree,
+  threeWayResolver,
+  type ThreeWayResolverOptions,
+} from './core/concurrency/three-way-resolver.js';
+export {
+  checkActor,
+  checkTouched,
+  checkWrite,
+  contested,
+  disjoint,
+  fieldsOf,
+  type FieldNotOwned,
+  groupsOf,
+  ownership,
+  type Ownership,
+  type OwnershipDefinition,
+  ownerOf,
+  type SharedStrategy,
+  touched,
+  type UndeclaredField,
+} from './core/concurrency/ownership.js';
+export { settleFields, type Settlement, type SkippedWrite } from './core/concurrency/ownership-settle.js';
+export {
+  makeToken,
+  readToken,
+  type TokenNotMine,
+  type TokenSecret,
+  type TokenStale,
+  type TokenSubject,
+} from './core/concurrency/token.js';
+export { currentSystemWork, systemWork, type SystemWork } from './runtime/concurrency/system-work.js';
+export {
+  concurrencyStats,
+  type ConcurrencySnapshot,
+  type ConcurrencyStats,
+  type ConcurrencyStatsOptions,
+  type KeyStats,
+  type RateNow,
+  type SaveNotice,
+  type TypeStats,
+} from './runtime/concurrency/concurrency-stats.js';
+export type {
+  AdaptiveChoice,
+  AdaptiveDecision,
+  AdaptiveExplanation,
+  AdaptiveObservation,
+  AdaptiveQuestion,
+  AdaptiveRow,
+  AdaptiveRule,
+  AdaptiveStrategy,
+} from './core/concurrency/adaptive.js';
+export { adaptiveTable } from './core/concurrency/adaptive.js';
+export { adaptive, type AdaptiveOptions, type AdaptiveSwitch } from './runtime/concurrency/adaptive.js';
+export { countedCommands } from './runtime/concurrency/counted-commands.js';
+export {
+  type LeaseContext,
+  type LeaseHooks,
+  type LeaseNotice,
+  type LeaseRequest,
+  withLease,
+  type WithLeaseError,
+} from './runtime/leases/lease-work.js';
+export type { HeldLease, WithinError, WithinOptions } from './runtime/leases/lease-held.js';
+export type { LeaseAborted, LeaseTimeout } from './runtime/leases/lease-wait.js';
+export { leaseScopeOf, scopeLeaseName, type LeaseScope } from './store/lease-scopes.js';
+export {
+  idempotentApi,
+  type IdempotentRequest,
+  type IdempotentRequestError,
+  type IdempotentResponse,
+} from './runtime/idempotency/idempotent-api.js';
+export type {
+  IdempotencyContext,
+  IdempotentAttempt,
+  IdempotentWork,
+} from './runtime/idempotency/idempotent-attempt.js';
+export {
+  idempotentJob,
+  type IdempotentJob,
+  type IdempotentJobError,
+  type JobAnswer,
+} from './runtime/idempotency/idempotent-job.js';
+export { businessKey } from './core/business-key.js';
+export type {
+  Acquired,
+  BeginError,
+  BeginRequest,
+  Begun,
+  CompleteRequest,
+  Completed,
+  Completion,
+  FailedEarlier,
+  FailRequest,
+  HeldKey,
+  IdempotencyEntry,
+  IdempotencyKey,
+  IdempotencyLost,
+  IdempotencyState,
+  IdempotencyStore,
+  IdempotencySummary,
+  InProgress,
+  KeyReused,
+  ListIdempotencyRequest,
+  SettleError,
+} from './store/idempotency.js';
+export type { Outage, OutageNotice } from './runtime/outage.js';

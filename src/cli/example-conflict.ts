@@ -1,9 +1,9 @@
 /** Picks a conflict worth telling: one where messages were held, decided about, or compensated. */
-import { explainConflicts } from '../core/explain.js';
-import type { ConflictExplanation } from '../core/explanation.js';
+import { explainConflicts } from '../core/saga/explain.js';
+import type { ConflictExplanation } from '../core/saga/explanation.js';
 import { toPromise } from '../core/fault.js';
-import { recordTypes, type Saga } from '../core/saga.js';
-import { sagaMerged } from '../core/saga-records.js';
+import { recordTypes, type Saga } from '../core/saga/saga.js';
+import { sagaMerged } from '../core/saga/saga-records.js';
 import type { StreamName } from '../core/stream.js';
 import type { EventStore } from '../store/event-store.js';
 import { readWhole } from '../store/read-whole.js';

@@ -107,6 +107,8 @@ const words: Readonly<Record<string, (fields: Fields) => string>> = {
     `the connection was lost while ${text(streamName)} was written; run the same again, nothing is done twice`,
   StoreClosed: () => 'the store was closed; run the same again',
   LeaseLost: ({ lease }) => `the lease ${text(lease)} went to another process; run the same again`,
+  IdempotencyLost: ({ scope, key }) =>
+    `the operation ${text(scope)} ${text(key)} went to another process; run the same again`,
   StreamArchived: ({ streamName }) =>
     `the stream ${text(streamName)} is archived; open it again to write to it`,
   StreamTombstoned: ({ streamName }) =>

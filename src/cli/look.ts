@@ -1,8 +1,8 @@
 /** What the commands that look into a store have in common: options, opening, names, and how an event is shown. */
 import type { Command } from 'commander';
 import * as E from 'fp-ts/lib/Either.js';
-import { shortData } from '../core/describe-conflict.js';
-import type { Paint } from '../core/draw.js';
+import { shortData } from '../core/saga/describe-conflict.js';
+import type { Paint } from '../core/saga/draw.js';
 import type { RecordedEvent } from '../core/event.js';
 import { taggedError } from '../core/fault.js';
 import { escapeForDisplay, type StreamName, streamName, type Tenant, tenant } from '../core/stream.js';

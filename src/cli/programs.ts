@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { taggedError } from '../core/fault.js';
-import type { Saga } from '../core/saga.js';
+import type { Saga } from '../core/saga/saga.js';
 import { escapeForDisplay } from '../core/stream.js';
-import type { Program } from '../runtime/program.js';
+import type { Program } from '../runtime/saga/program.js';
 import { type ProgramUnusable, type UnknownSaga } from './failure.js';
 import type { Session } from './session.js';
 

@@ -1,5 +1,5 @@
 /** How a replayed stream is shown: its drawing, and below each event the state or what changed in it. */
-import { drawSaga, type Paint } from '../core/draw.js';
+import { drawSaga, type Paint } from '../core/saga/draw.js';
 import type { RecordedEvent } from '../core/event.js';
 import { canonicalJson } from '../core/json.js';
 import { escapeForDisplay } from '../core/stream.js';

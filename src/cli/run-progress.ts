@@ -1,6 +1,6 @@
 /** The progress bar on stderr, where that is a terminal. */
 import progress from 'cli-progress';
-import type { RunProgress } from '../runtime/run-cases.js';
+import type { RunProgress } from '../runtime/saga/run-cases.js';
 import type { Running } from './running.js';
 import type { Tally } from './run-report.js';
 import type { Session } from './session.js';

@@ -1,6 +1,6 @@
 /** What a run came to, as `--json` prints it. */
-import type { RunProgress } from '../runtime/run-cases.js';
-import type { Survey } from '../runtime/survey.js';
+import type { RunProgress } from '../runtime/saga/run-cases.js';
+import type { Survey } from '../runtime/saga/survey.js';
 import type { Running } from './running.js';
 import type { Verification } from './run-verify.js';
 

@@ -1,6 +1,6 @@
 /** What a run came to, for people: the outcome first, one conflict told in full, and what to type next. */
-import { describeConflict } from '../core/describe-conflict.js';
-import type { ConflictExplanation } from '../core/explanation.js';
+import { describeConflict } from '../core/saga/describe-conflict.js';
+import type { ConflictExplanation } from '../core/saga/explanation.js';
 import { escapeForDisplay } from '../core/stream.js';
 import type { Running } from './running.js';
 import { exampleConflict } from './example-conflict.js';

@@ -1,5 +1,5 @@
 /** A run of `watersmeet run`: its options and what they came to. */
-import type { Program } from '../runtime/program.js';
+import type { Program } from '../runtime/saga/program.js';
 import type { EventStore } from '../store/event-store.js';
 import type { StorePlace } from './open-store.js';
 import type { Share } from './options.js';

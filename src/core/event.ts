@@ -10,6 +10,11 @@ export interface EventMetadata {
   readonly causationId?: string;
   /** Who did it. */
   readonly actor?: string;
+  /**
+   * What the event is about, such as `course:42`: found again by `readMatching`, and what conditions of appends speak of. 1 to 32
+   * different texts of 1 to 256 bytes each. Missing where there are none.
+   */
+  readonly tags?: ReadonlyArray<string>;
   /** Anything else, under names of the writer's own. `saga` is used by sagas. */
   readonly headers?: JsonObject;
 }

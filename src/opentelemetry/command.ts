@@ -2,9 +2,9 @@
 import { SpanKind } from '@opentelemetry/api';
 import * as E from 'fp-ts/lib/Either.js';
 import type { Definitions } from '../core/codec.js';
-import type { AggregateContext, AggregateHooks } from '../runtime/aggregate-context.js';
-import { handleCommand } from '../runtime/handle-command.js';
-import { mergeHooks } from '../runtime/merge-hooks.js';
+import type { AggregateContext, AggregateHooks } from '../runtime/aggregate/aggregate-context.js';
+import { handleCommand } from '../runtime/aggregate/handle-command.js';
+import { mergeHooks } from '../runtime/saga/merge-hooks.js';
 import { processDurationOf } from './handler.js';
 import { telemetryHooks } from './hooks.js';
 import { attribute, messagingSystem } from './names.js';

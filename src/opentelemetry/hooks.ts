@@ -1,7 +1,11 @@
 /** Hooks that count what sagas and aggregates go through, and note it on the span in hand. */
 import { type Attributes, trace } from '@opentelemetry/api';
-import type { AggregateHooks, CommandConflictNotice, RetryNotice } from '../runtime/aggregate-context.js';
-import type { ConflictNotice, MessageRetryNotice, SagaHooks } from '../runtime/saga-context.js';
+import type {
+  AggregateHooks,
+  CommandConflictNotice,
+  RetryNotice,
+} from '../runtime/aggregate/aggregate-context.js';
+import type { ConflictNotice, MessageRetryNotice, SagaHooks } from '../runtime/saga/saga-context.js';
 import { categoryOf, type StreamName } from '../core/stream.js';
 import { attribute, metric } from './names.js';
 import { type Telemetry, telemetryOf, type TelemetryOptions } from './telemetry.js';

@@ -5,5 +5,6 @@ export { observedHandler, type ToldMessage } from './handler.js';
 export { telemetryHooks } from './hooks.js';
 export { observedQueue } from './queue.js';
 export { observedSaga } from './saga.js';
+export { saveTelemetry } from './saves.js';
 export { observed } from './store.js';
 export type { TelemetryOptions } from './telemetry.js';

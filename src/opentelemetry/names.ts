@@ -35,6 +35,11 @@ export const attribute = {
   lease: 'watersmeet.lease.name',
   partition: 'watersmeet.queue.partition',
   subscriber: 'watersmeet.subscriber',
+  strategy: 'watersmeet.save.strategy',
+  strategyBefore: 'watersmeet.save.strategy.before',
+  systemWork: 'watersmeet.save.system_work',
+  /** What an adaptive strategy moved for: a `key`, or the keys of a `type`. */
+  adaptiveOf: 'watersmeet.adaptive.of',
 } as const;
 
 export const metric = {
@@ -65,6 +70,13 @@ export const metric = {
   queueOldest: 'watersmeet.queue.oldest_age',
   queueParked: 'watersmeet.queue.parked',
   subscriberLag: 'watersmeet.subscriber.lag',
+  saves: 'watersmeet.saves',
+  savesContended: 'watersmeet.saves.contended',
+  saveConflicts: 'watersmeet.save.conflicts',
+  saveAttempts: 'watersmeet.save.attempts',
+  lockWait: 'watersmeet.save.lock_wait',
+  saveAppends: 'watersmeet.save.append_time',
+  adaptiveSwitches: 'watersmeet.adaptive.switches',
 } as const;
 
 /** What `messaging.system` says. */

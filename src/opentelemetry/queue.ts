@@ -162,6 +162,7 @@ export const observedQueue = (queue: MessageQueue, options: TelemetryOptions = {
     ...queue,
     ...observedMoves(telemetry, queue, duration),
     ...observedEnds(telemetry, queue, duration),
+    names: () => plain('names', [], queue.names()),
     depths: (name, partitions) => plain('depths', [{ queue: name }], queue.depths(name, partitions)),
     deadLetters: {
       list: (request) => plain('deadLetters.list', [request], deadLetters.list(request)),

@@ -7,6 +7,7 @@ import { categoryOf, type ExpectedVersion, type StreamName } from '../core/strea
 import type { AppendRequest, EventStore, VersionConflict } from '../store/event-store.js';
 import { deliveries } from './deliveries.js';
 import { attribute, metric, systemOf } from './names.js';
+import { observedIdempotency } from './idempotency.js';
 import { observedLeases } from './leases.js';
 import { type Observe, observing } from './observe-port.js';
 import { observedQueue, sentCounter, toQueueAttributes } from './queue.js';
@@ -143,6 +144,8 @@ const observedReads = (telemetry: Telemetry, store: EventStore, observeOne: Obse
   };
   const readAll: EventStore['readAll'] = (request) =>
     observeOne('readAll', {}, store.readAll(request), pageOf({}));
+  const readMatching: EventStore['readMatching'] = (request) =>
+    observeOne('readMatching', {}, store.readMatching(request), pageOf({}));
   const listStreams: EventStore['listStreams'] = (request) =>
     observeOne('listStreams', {}, store.listStreams(request));
   const markStream: EventStore['markStream'] = (request) => {
@@ -152,7 +155,7 @@ const observedReads = (telemetry: Telemetry, store: EventStore, observeOne: Obse
     };
     return observeOne('markStream', about, store.markStream(request));
   };
-  return { readStream, readAll, listStreams, markStream };
+  return { readStream, readAll, readMatching, listStreams, markStream };
 };
 
 const wrapped = new WeakSet<object>();
@@ -165,7 +168,7 @@ export const observed = <S extends EventStore>(store: S, options: TelemetryOptio
   if (wrapped.has(store)) return store;
   const telemetry = telemetryOf(options);
   const observeOne = observing(telemetry, systemOf(store.name));
-  const { checkpoints, leases, queue } = store;
+  const { checkpoints, leases, queue, idempotency } = store;
   const result: S = {
     ...store,
     ...observedAppends(telemetry, store, observeOne),
@@ -178,6 +181,7 @@ export const observed = <S extends EventStore>(store: S, options: TelemetryOptio
     },
     leases: leases && observedLeases(telemetry, leases, observeOne),
     queue: queue && observedQueue(queue, options),
+    idempotency: idempotency && observedIdempotency(idempotency, observeOne),
   };
   wrapped.add(result);
   return result;

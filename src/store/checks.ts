@@ -8,11 +8,30 @@ import type { BadRequest, InvalidRequest } from './store-errors.js';
 
 export const eventTypeBytesMax = 256;
 export const idBytesMax = 512;
+export const tagBytesMax = 256;
+/** Tags of one event, and of one item of a query. */
+export const tagsMax = 32;
 
-const metadataKeys: ReadonlySet<string> = new Set(['correlationId', 'causationId', 'actor', 'headers']);
+const metadataKeys: ReadonlySet<string> = new Set([
+  'correlationId',
+  'causationId',
+  'actor',
+  'tags',
+  'headers',
+]);
 
 const isRecord = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const tagsProblem = (tags: ReadonlyArray<string>): readonly [path: string, reason: string] | undefined => {
+  if (!Array.isArray(tags) || tags.length < 1 || tags.length > tagsMax)
+    return ['metadata.tags', `must be a list of 1 to ${tagsMax} texts`];
+  for (const [index, tag] of tags.entries()) {
+    const checked = checkName('tag', tag as string, tagBytesMax);
+    if (E.isLeft(checked)) return [`metadata.tags[${index}]`, checked.left.reason];
+  }
+  return new Set(tags).size === tags.length ? undefined : ['metadata.tags', 'must not name a tag twice'];
+};
 
 /** What is wrong with metadata: where, and why. */
 export const metadataProblem = ({
@@ -29,6 +48,8 @@ export const metadataProblem = ({
     const checked = checkName(key, value, idBytesMax);
     if (E.isLeft(checked)) return [`metadata.${key}`, checked.left.reason];
   }
+  const inTags = metadata.tags === undefined ? undefined : tagsProblem(metadata.tags);
+  if (inTags !== undefined) return inTags;
   const { headers } = metadata;
   if (headers === undefined) return undefined;
   const problem = findJsonProblem(headers);
@@ -36,6 +57,9 @@ export const metadataProblem = ({
     return [`metadata.headers${problem.path.slice(1)}`, `found ${problem.found}; ${problem.advice}`];
   return isRecord(headers) ? undefined : ['metadata.headers', 'must be an object'];
 };
+
+export const badRequest = (field: string, reason: string): E.Either<InvalidRequest, never> =>
+  E.left({ _tag: 'InvalidRequest', field: escapeForDisplay(field), reason });
 
 /** A whole number from `min` to `max`, or the default where none is given. */
 export const checkCount = (

@@ -12,11 +12,19 @@ import type {
   StreamVersion,
   Tenant,
 } from '../core/stream.js';
+import type { AppendCondition, ConditionFailed, MatchingPage, ReadMatchingRequest } from './conditions.js';
+import type { Completion, IdempotencyLost, IdempotencyStore } from './idempotency.js';
 import type { Fence, LeaseLost, Leases } from './leases.js';
 import type { MessageQueue, QueuedMessage } from './message-queue.js';
-import type { BadRequest, Unreachable } from './store-errors.js';
+import type { BadRequest, LimitExceeded, Unreachable } from './store-errors.js';
 
-export type { InvalidRequest, MigrationMissing, StoreClosed, StoreUnavailable } from './store-errors.js';
+export type {
+  InvalidRequest,
+  LimitExceeded,
+  MigrationMissing,
+  StoreClosed,
+  StoreUnavailable,
+} from './store-errors.js';
 
 /** Another writer was first. Nothing was written. Read from `expected` on (or take `tail`), decide again, retry or merge. */
 export interface VersionConflict {
@@ -63,14 +71,6 @@ export interface InvalidEvent {
   readonly reason: string;
 }
 
-/** More than the store's limits allow. Nothing was written. Write smaller events or batches, or raise the limit. */
-export interface LimitExceeded {
-  readonly _tag: 'LimitExceeded';
-  readonly limit: 'eventBytesMax' | 'batchEventsMax' | 'batchBytesMax' | 'versionMax';
-  readonly max: number;
-  readonly found: number;
-}
-
 /**
  * The connection was lost while the answer was on its way and the store could not be asked again within its patience.
  * The append may or may not be written. Repeat the very same append, with the same event ids: it is recognised.
@@ -82,7 +82,7 @@ export interface OutcomeUnknown {
   readonly message: string;
 }
 
-/** A checkpoint was taken in another epoch of the store (it was restored elsewhere). Nothing was delivered. Start over from the beginning. */
+/** A checkpoint, or a condition's `after`, was taken in another epoch of the store (it was restored elsewhere). Nothing was delivered or written. Start over from the beginning. */
 export interface EpochChanged {
   readonly _tag: 'EpochChanged';
   readonly checkpointEpoch: string;
@@ -99,7 +99,10 @@ type StreamClosed = StreamArchived | StreamTombstoned;
 
 export type AppendError =
   | VersionConflict
+  | ConditionFailed
+  | EpochChanged
   | LeaseLost
+  | IdempotencyLost
   | StreamClosed
   | InvalidEvent
   | InvalidExpectedVersion
@@ -110,6 +113,7 @@ export type AppendError =
 export type AppendManyError = AppendError | NotSupported;
 export type ReadError = StreamClosed | BadRequest | Unreachable;
 export type ReadAllError = BadRequest | Unreachable;
+export type ReadMatchingError = ReadAllError | NotSupported;
 export type SubscribeError = ReadAllError | EpochChanged;
 export type MarkError =
   | VersionConflict
@@ -128,6 +132,12 @@ export interface AppendRequest {
   readonly events: ReadonlyArray<EventData>;
   /** How many events written since the expected version a refusal hands over, 0 to 4,096. Default 0: none, `tail` is undefined. */
   readonly tailMax?: number;
+  /**
+   * Refuse the append with `ConditionFailed` once others have written events that a decision should have known, whatever streams
+   * they are in; looked at in the same step in which the events are written. A repeat of an append that was written is recognised all the
+   * same. `EpochChanged` where `after` was seen in another life of the store.
+   */
+  readonly condition?: AppendCondition;
   /** Refuse the append with `LeaseLost` once this lease is another's; compared in the same step in which the events are written. */
   readonly fence?: Fence;
   /**
@@ -135,6 +145,12 @@ export interface AppendRequest {
    * nothing, and neither does one that is recognised as written before. Stores without a queue refuse it.
    */
   readonly enqueue?: ReadonlyArray<QueuedMessage>;
+  /**
+   * The operation that these events are the effect of, completed in the same step in which they are written. Refused with
+   * `IdempotencyLost` where it is not its holder's any more; a repeat of an append that was written is recognised all the same. Needs
+   * an event. Stores that remember no operations refuse it.
+   */
+  readonly completes?: Completion;
 }
 
 export interface AppendResult {
@@ -160,6 +176,12 @@ export interface ReadStreamRequest {
   readonly maxCount?: number;
   /** Read an archived stream too. Default false: `StreamArchived`. */
   readonly includeArchived?: boolean;
+  /**
+   * A copy of the store that lags behind may answer, if it has the stream at this version or a later one; else the store itself is
+   * asked. So who writes reads what was written. 0 takes what the copy has. Default: the store itself. Stores without copies always
+   * answer themselves.
+   */
+  readonly atLeast?: number;
 }
 
 export interface StreamPage {
@@ -280,6 +302,10 @@ export interface Capabilities {
   readonly leases: boolean;
   /** It keeps a durable message queue, and enqueues together with an append. */
   readonly queue: boolean;
+  /** It remembers operations by their keys, and completes them together with an append. */
+  readonly idempotency: boolean;
+  /** It finds events by tags, and appends under conditions over several streams. */
+  readonly conditions: boolean;
 }
 
 export interface StoreLimits {
@@ -289,6 +315,8 @@ export interface StoreLimits {
   readonly batchEventsMax: number;
   /** Bytes of one append. Default 64 MiB. */
   readonly batchBytesMax: number;
+  /** Bytes of what an operation came to, as it is remembered for its repeats, as JSON. Default 1 MiB. */
+  readonly resultBytesMax: number;
 }
 
 /** Checkpoints kept in the store itself, by subscriber name. */
@@ -323,6 +351,11 @@ export interface EventStore {
   /** One page of the global order. An event that committed late is never skipped: readers wait for it. */
   readonly readAll: (request: ReadAllRequest) => TaskEither<ReadAllError, AllPage>;
   /**
+   * One page of the events that a query matches, over all streams, oldest first: what a decision over several streams is made on. Sees all
+   * that is committed, so that it may be ahead of `readAll`, which waits for older transactions.
+   */
+  readonly readMatching: (request: ReadMatchingRequest) => TaskEither<ReadMatchingError, MatchingPage>;
+  /**
    * Everything after the checkpoint, then live, in global order; never skips, never goes back. The next page is read when
    * the consumer asks for it. Iteration rejects with a `TaggedError` of `SubscribeError`; short outages are waited out.
    */
@@ -339,6 +372,8 @@ export interface EventStore {
   readonly leases: Leases | undefined;
   /** Messages that wait until they are handled. `undefined` where the store has no queue. */
   readonly queue: MessageQueue | undefined;
+  /** What operations came to, by business key. `undefined` where the store does not remember them. */
+  readonly idempotency: IdempotencyStore | undefined;
   /** Ends subscriptions and gives back what was opened. A pool that was handed in stays open. */
   readonly close: () => Promise<void>;
 }

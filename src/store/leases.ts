@@ -1,8 +1,10 @@
 /** The port for leases: who may do a thing for a while. What is written under one is fenced by the store, not by the holder's belief. */
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
+import type { LeaseScope } from './lease-scopes.js';
 import type { BadRequest, Unreachable } from './store-errors.js';
 
 export interface Lease {
+  /** On a scope: `scope:/product-123/assets`, see `scopeLeaseName`. */
   readonly name: string;
   /** Grows with every holder of the name, from 1. */
   readonly token: number;
@@ -11,6 +13,7 @@ export interface Lease {
 /** Somebody else holds the lease. Nothing was changed. Wait up to `expiresInMs` and ask again, or leave the work to them. */
 export interface LeaseHeld {
   readonly _tag: 'LeaseHeld';
+  /** Which lease is in the way: the one that was asked for, or one on a scope above or below; of several the one that lasts longest. */
   readonly lease: string;
   readonly holder: string;
   readonly expiresInMs: number;
@@ -32,13 +35,37 @@ export interface Fence {
 /** The fence of a lease that is held. */
 export const fenceOf = ({ name, token }: Lease): Fence => ({ lease: name, token });
 
-export interface AcquireRequest {
-  /** 1 to 512 bytes. */
-  readonly name: string;
+interface AcquireTerms {
   /** Who asks, for people to read. 1 to 512 bytes. */
   readonly holder: string;
   /** How long it lasts unless renewed, in milliseconds by the store's clock, 1 to 86,400,000. */
   readonly ttlMs: number;
+}
+
+/** A lease that stands for itself. */
+export interface AcquireNamed extends AcquireTerms {
+  /** 1 to 512 bytes. Names that begin with `scope:/` are kept for scopes. */
+  readonly name: string;
+  readonly scope?: undefined;
+}
+
+/** A lease on a scope: it excludes those on the same, on every wider one it lies in, and on every narrower one in it. Siblings stand side by side. */
+export interface AcquireScoped extends AcquireTerms {
+  readonly scope: LeaseScope;
+  readonly name?: undefined;
+}
+
+export type AcquireRequest = AcquireNamed | AcquireScoped;
+
+/** A lease whose holder neither gave it back nor renewed it in time. */
+export interface RecoveredLease extends Lease {
+  readonly holder: string;
+}
+
+/** A lease that was just taken. */
+export interface AcquiredLease extends Lease {
+  /** On a scope: the leases in the way that had run out, and are their holders' no more; absent where there were none. By name. */
+  readonly recovered?: ReadonlyArray<RecoveredLease>;
 }
 
 export interface ListLeasesRequest {
@@ -59,11 +86,15 @@ export type KeepError = LeaseLost | BadRequest | Unreachable;
 
 /**
  * A lease that nobody renews ends by itself; after that it is still its holder's until another takes it, and then the holder's
- * fenced appends are refused: the store compares tokens in the same step in which it writes.
+ * fenced appends are refused: the store compares tokens in the same step in which it writes. One on a scope is taken from its
+ * holder also by a lease above or below it.
  */
 export interface Leases {
-  /** Takes a lease that is free or has ended, under the next token. */
-  readonly acquire: (request: AcquireRequest) => TaskEither<AcquireError, Lease>;
+  /**
+   * Takes a lease that is free or has ended, under the next token. On a scope: if everything above and below it is free or has
+   * ended too, all seen in one step. To look for those takes longer the more leases there ever were below the scope.
+   */
+  readonly acquire: (request: AcquireRequest) => TaskEither<AcquireError, AcquiredLease>;
   /** Lets it last `ttlMs` from now. */
   readonly renew: (lease: Lease, ttlMs: number) => TaskEither<KeepError, void>;
   /** Gives it back. One that is lost already is nothing to worry about. */

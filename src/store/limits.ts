@@ -22,6 +22,9 @@ import type {
   StoreLimits,
 } from './event-store.js';
 import { checkCount, checkFence, eventTypeBytesMax, idBytesMax, metadataProblem } from './checks.js';
+import { checkCondition, type CheckedCondition } from './condition-checks.js';
+import { checkCompletes, completesTwice } from './idempotency-checks.js';
+import type { Completion } from './idempotency.js';
 import type { Fence } from './leases.js';
 import { type CheckedMessage, checkMessages } from './queue-checks.js';
 
@@ -31,15 +34,19 @@ export const defaultLimits: StoreLimits = {
   eventBytesMax: 16 * 1024 * 1024,
   batchEventsMax: 100_000,
   batchBytesMax: 64 * 1024 * 1024,
+  resultBytesMax: 1024 * 1024,
 };
 export const pageMax = 4_096;
 export const pageDefault = 512;
 
 /** A checked append: names are good, and each event's `data` and `metadata` are JSON that is stored unchanged. */
-export interface CheckedAppend extends Required<Omit<AppendRequest, 'tailMax' | 'fence' | 'enqueue'>> {
+export interface CheckedAppend
+  extends Required<Omit<AppendRequest, 'tailMax' | 'fence' | 'enqueue' | 'condition' | 'completes'>> {
   readonly tailMax: number;
   readonly fence?: Fence;
+  readonly condition: CheckedCondition | undefined;
   readonly enqueue: ReadonlyArray<CheckedMessage>;
+  readonly completes?: Completion;
 }
 
 const invalid = (index: number, event: EventData, path: string, reason: string): InvalidEvent => ({
@@ -142,7 +149,12 @@ export const checkAppend = (
   const enqueue = checkMessages('enqueue', request.enqueue ?? [], limits);
   if (E.isLeft(enqueue)) return enqueue;
   const tenant = request.tenant ?? defaultTenant;
-  return E.right({ ...request, tenant, tailMax: tailMax.right, enqueue: enqueue.right });
+  const completes = checkCompletes(request, tenant, limits);
+  if (E.isLeft(completes)) return completes;
+  const condition = checkCondition(request.condition, tenant);
+  if (E.isLeft(condition)) return condition;
+  const checked = { tailMax: tailMax.right, enqueue: enqueue.right, condition: condition.right };
+  return E.right({ ...request, tenant, ...checked });
 };
 
 /** A position is what a store answered before; anything else is refused. */
@@ -198,6 +210,8 @@ export const checkAppendMany = (
     if (E.isLeft(one)) return one;
     checked.push(one.right);
   }
+  const twice = completesTwice(checked);
+  if (twice !== undefined) return E.left(twice);
   // One request was measured already.
   const bytes =
     requests.length < 2

@@ -161,6 +161,8 @@ export interface MessageQueue {
   readonly cancel: (
     message: Pick<TakenMessage, 'tenant' | 'queue' | 'id'>,
   ) => TaskEither<QueueError, boolean>;
+  /** Queues that hold messages which have not been handled, delayed and parked ones included, in code point order. */
+  readonly names: () => TaskEither<Unreachable, ReadonlyArray<string>>;
   readonly depths: (
     queue: string,
     partitions: number,

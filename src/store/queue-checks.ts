@@ -2,9 +2,10 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { findJsonProblem, type Json, jsonBytesBound } from '../core/json.js';
 import { slotOf, slotsCount } from '../core/partition.js';
-import { checkName, defaultTenant, escapeForDisplay, tenant as tenantOf } from '../core/stream.js';
-import type { InvalidRequest, StoreLimits } from './event-store.js';
+import { checkName, defaultTenant, tenant as tenantOf } from '../core/stream.js';
+import type { StoreLimits } from './event-store.js';
 import {
+  badRequest,
   checkCount,
   checkFence,
   eventTypeBytesMax,
@@ -34,9 +35,6 @@ export type MessageKey = Pick<TakenMessage, 'tenant' | 'queue' | 'id'>;
 export interface CheckedMessage extends Required<QueuedMessage> {
   readonly slot: number;
 }
-
-const badRequest = (field: string, reason: string): E.Either<InvalidRequest, never> =>
-  E.left({ _tag: 'InvalidRequest', field: escapeForDisplay(field), reason });
 
 const checkQueue = (field: string, queue: string): E.Either<BadRequest, void> =>
   typeof queue === 'string' && /^[\w.-]{1,100}$/.test(queue)

@@ -14,6 +14,14 @@ export interface StoreUnavailable {
   readonly message: string;
 }
 
+/** More than the store's limits allow. Nothing was written. Write smaller events, batches or results, or raise the limit. */
+export interface LimitExceeded {
+  readonly _tag: 'LimitExceeded';
+  readonly limit: 'eventBytesMax' | 'batchEventsMax' | 'batchBytesMax' | 'versionMax' | 'resultBytesMax';
+  readonly max: number;
+  readonly found: number;
+}
+
 /** The store's schema is missing or older than this program. Nothing was written. Run `watersmeet migrate`. */
 export interface MigrationMissing {
   readonly _tag: 'MigrationMissing';

@@ -10,9 +10,15 @@ import { appendManyPart } from './contract/append-many.js';
 import { badInputPart } from './contract/bad-input.js';
 import { badTextPart } from './contract/bad-text.js';
 import { checkpointsPart } from './contract/checkpoints.js';
+import { conditionsPart } from './contract/conditions.js';
 import { closingPart } from './contract/closing.js';
 import { concurrencyPart } from './contract/concurrency.js';
 import { idempotencyPart } from './contract/idempotency.js';
+import { idempotencyKeepingPart } from './contract/idempotency-keeping.js';
+import { idempotencyRacePart } from './contract/idempotency-race.js';
+import { idempotencyStorePart } from './contract/idempotency-store.js';
+import { leaseScopesPart } from './contract/lease-scopes.js';
+import { leaseScopesRacePart } from './contract/lease-scopes-race.js';
 import { leasesPart } from './contract/leases.js';
 import { markPart } from './contract/mark.js';
 import { metadataPart } from './contract/metadata.js';
@@ -40,8 +46,14 @@ const parts: ReadonlyArray<ContractPart> = [
   readAllPart,
   markPart,
   leasesPart,
+  leaseScopesPart,
+  leaseScopesRacePart,
   queuePart,
   queueRacePart,
+  conditionsPart,
+  idempotencyStorePart,
+  idempotencyKeepingPart,
+  idempotencyRacePart,
   checkpointsPart,
   subscribePart,
   badInputPart,

@@ -72,6 +72,23 @@ export {
 } from './interleavings/interleavings.js';
 export { type ArbitraryMissing, arbitraryOf } from './laws/arbitraries.js';
 export { assertMerger, checkMerger, type CheckMergerOptions } from './laws/check-merger.js';
+export type { AggregateCounterexample, AggregateTrialOptions } from './laws/aggregate-trial.js';
+export {
+  assertOwnership,
+  checkOwnership,
+  type CheckOwnershipOptions,
+  type OwnershipLawName,
+  type OwnershipLawResult,
+  type OwnershipReport,
+} from './laws/check-ownership.js';
+export {
+  assertResolver,
+  checkResolver,
+  type CheckResolverOptions,
+  type ResolverLawName,
+  type ResolverLawResult,
+  type ResolverReport,
+} from './laws/check-resolver.js';
 export type { LawName, LawResult, MergerCounterexample, MergerReport } from './laws/report.js';
 export { simulate, type Simulated, type SimulatedEnd, type SimulateOptions } from './simulation/simulate.js';
 export type { Faults } from './simulation/faults.js';

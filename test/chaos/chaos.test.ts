@@ -65,6 +65,8 @@ describeOrSkip(`workers and servers under faults${why === undefined ? '' : ` (sk
     ['restart', ['restarts']],
     ['cut', ['cuts before parse', 'cuts after execute', 'cuts after commit', 'cuts during the answer']],
     ['stop', ['stops']],
+    ['clock', ['clock jumps', 'jumps of a stopped process']],
+    ['poison', ['throws', 'hangs', 'spins', 'exits', 'memory'].map((poison) => `poison ${poison}`)],
     ['pglite', ['kills']],
   ])('%s: the faults have struck', (kind, faults) => {
     for (const fault of faults) expect(figuresOf(kind)[fault]).toBeGreaterThan(0);

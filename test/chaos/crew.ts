@@ -6,6 +6,8 @@ import type { FromWorker, ToWorker, WorkerSetup } from './words.js';
 export interface Worker {
   readonly name: string;
   readonly isReady: () => boolean;
+  /** How long it has said nothing, in milliseconds. */
+  readonly silentMs: () => number;
   readonly say: (words: ToWorker) => void;
   /** SIGKILL; resolves when the process is gone. */
   readonly kill: () => Promise<void>;
@@ -20,8 +22,16 @@ export interface CrewEvents {
   readonly said: (worker: Worker, words: FromWorker) => void;
   /** It ended, wanted or not. */
   readonly gone: (worker: Worker) => void;
-  /** It ended by itself, which none may. */
+  /** It ended by itself with this code or signal; whether that was to be expected. */
+  readonly ended: (worker: Worker, how: number | string | null) => boolean;
+  /** It ended by itself, which was not. */
   readonly failed: (message: string) => void;
+}
+
+/** How a worker's process is run. */
+export interface CrewOptions {
+  /** Its memory, in megabytes. Default: the engine's own. */
+  readonly heapMaxMb?: number;
 }
 
 // Every process that was started and is not gone yet: whatever becomes of the driver, none is left behind.
@@ -31,29 +41,40 @@ process.on('exit', () => {
 });
 
 const script = fileURLToPath(new URL('worker.js', import.meta.url));
+const clock = new URL('clock.js', import.meta.url).href;
 
 /** Starts one worker. */
-export const startWorker = (setup: WorkerSetup, { said, gone, failed }: CrewEvents): Worker => {
-  const child = fork(script, [JSON.stringify(setup)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+export const startWorker = (
+  setup: WorkerSetup,
+  { heapMaxMb }: CrewOptions,
+  { said, gone, ended, failed }: CrewEvents,
+): Worker => {
+  const child = fork(script, [JSON.stringify(setup)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    execArgv: ['--import', clock, ...(heapMaxMb === undefined ? [] : [`--max-old-space-size=${heapMaxMb}`])],
+  });
   alive.add(child);
   let isReady = false;
+  let heardAtMs = performance.now();
   let isWanted = false;
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4_000);
   });
   const over = new Promise<number | null>((resolve) => {
-    child.once('exit', (code) => {
+    child.once('exit', (code, signal) => {
       alive.delete(child);
       isReady = false;
       resolve(code);
-      if (!isWanted) failed(`${setup.name} ended by itself with code ${code}: ${errors.trim()}`);
       gone(worker);
+      if (!isWanted && !ended(worker, code ?? signal))
+        failed(`${setup.name} ended by itself with ${code ?? signal}: ${errors.trim()}`);
     });
   });
   const worker: Worker = {
     name: setup.name,
     isReady: () => isReady,
+    silentMs: () => performance.now() - heardAtMs,
     // A process that is being killed hears nothing more.
     say: (words) => void child.send(words, () => undefined),
     kill: async () => {
@@ -72,6 +93,7 @@ export const startWorker = (setup: WorkerSetup, { said, gone, failed }: CrewEven
   };
   child.on('error', () => undefined);
   child.on('message', (words: FromWorker) => {
+    heardAtMs = performance.now();
     if (words.say === 'ready') isReady = true;
     said(worker, words);
   });

@@ -2,7 +2,7 @@
 import type { Worker } from './crew.js';
 import type { Place } from './cutting-proxy.js';
 
-export const kinds = ['kill', 'restart', 'cut', 'stop', 'pglite'] as const;
+export const kinds = ['kill', 'restart', 'cut', 'stop', 'clock', 'poison', 'pglite'] as const;
 export type Kind = (typeof kinds)[number];
 
 /** What a fault is done with. */
@@ -71,13 +71,43 @@ const stop = (scene: Scene, faults: number): Promise<void> =>
     await pause(100);
   });
 
-/** Faults that are done by the driver; cuts are done by the proxy, request by request. */
+/** From a minute to four hours, forwards or backwards. */
+const jumpOf = (random: () => number): number => {
+  const way = random() < 0.5 ? -1 : 1;
+  return Math.round(way * 60_000 * 240 ** random());
+};
+
+/** Every third jump is found by a process that was stopped past its lease meanwhile, as a machine that sleeps finds one. */
+const clock = (scene: Scene, faults: number): Promise<void> => {
+  let number = 0;
+  return spread(scene, faults, 12, async () => {
+    const { random, workers, leaseMs, count } = scene;
+    const worker = oneOf(
+      workers().filter((one) => one.isReady()),
+      random,
+    );
+    if (worker === undefined) return;
+    const isStopped = number % 3 === 2;
+    number += 1;
+    if (isStopped) {
+      count('jumps of a stopped process');
+      worker.stop();
+      await pause(leaseMs * (1.3 + random()));
+    }
+    worker.say({ say: 'jump', offsetMs: jumpOf(random) });
+    if (isStopped) worker.goOn();
+  });
+};
+
+/** Faults that are done by the driver; cuts are done by the proxy, request by request, and poison is among the messages. */
 export const inject: Record<Kind, (scene: Scene, faults: number) => Promise<void>> = {
   kill,
   restart,
   stop,
+  clock,
   pglite: kill,
   cut: async () => undefined,
+  poison: async () => undefined,
 };
 
 /** Requests that write. Statements carry their names over the wire. */

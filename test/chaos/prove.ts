@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedError } from '../../src/core/fault.js';
 import { type EventStore, type RecordedEvent, recordTypes, startPosition } from '../../src/index.js';
-import { sagaLog } from '../../src/core/saga-log.js';
+import { sagaLog } from '../../src/core/saga/saga-log.js';
 import type { SqlStore } from '../../src/adapters/postgres/index.js';
 import type { Ledger } from './delivery.js';
 import { fenceOf } from './marks.js';
@@ -20,7 +20,7 @@ const right = <A>(result: E.Either<{ readonly _tag: string }, A>): A => {
   return result.right;
 };
 
-const everyEvent = async (store: EventStore): Promise<ReadonlyArray<RecordedEvent>> => {
+export const everyEvent = async (store: EventStore): Promise<ReadonlyArray<RecordedEvent>> => {
   const all: RecordedEvent[] = [];
   for (let after = startPosition; ; ) {
     const page = right(await store.readAll({ after, maxCount: 4_096 })());
@@ -46,7 +46,7 @@ const grouped = <A>(
 const effectTypes: ReadonlySet<string> = new Set(['Added', 'Told', ...Object.keys(register.events), 'Done']);
 
 /** The message that an effect is one of; what a queue's handler leaves names it in its data. */
-const causeOf = ({ type, data, metadata }: RecordedEvent): string =>
+export const causeOf = ({ type, data, metadata }: RecordedEvent): string =>
   (type === 'Done' ? (data as { readonly of: string }).of : metadata.causationId) ?? '';
 
 /** Effects of the messages of one key, in the order of its stream: each once, of all that were sent, in order where order was asked for. */

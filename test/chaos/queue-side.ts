@@ -3,10 +3,11 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as t from 'io-ts';
 import { aggregate } from '../../src/core/decider.js';
 import { taggedError } from '../../src/core/fault.js';
-import { messageHandlers, onAggregate } from '../../src/runtime/message-handlers.js';
-import { queueWorker } from '../../src/runtime/queue-worker.js';
+import { messageHandlers, onAggregate } from '../../src/runtime/queue/message-handlers.js';
+import { queueWorker } from '../../src/runtime/queue/queue-worker.js';
 import { recordTypes, startPosition } from '../../src/index.js';
 import type { SqlStore } from '../../src/adapters/postgres/index.js';
+import { misbehave, type Poison, poisons } from './poisons.js';
 import type { FromWorker, WorkerSetup } from './words.js';
 import type { Task } from './workload.js';
 
@@ -24,26 +25,38 @@ const counts = (category: string) =>
     decide: {},
   });
 
-const work = t.type({ key: t.string, number: t.number });
+const poison = t.keyof(Object.fromEntries(poisons.map((one) => [one, null])) as Record<Poison, null>);
+const work = t.type({ key: t.string, number: t.number, poison: t.union([poison, t.null]) });
 
-/** Each `Work` leaves one event, and enqueues one `Echo` in the same append, which leaves one event elsewhere. */
-const handlers = messageHandlers({
-  Work: onAggregate(counts('work'), {
-    data: work,
-    id: ({ key }) => key,
-    conflict: 'partitioned',
-    handle: ({ key }, _state, { id }) => ({
-      events: [{ type: 'Done', data: { of: id } }],
-      enqueue: [{ key, type: 'Echo', data: { key, of: id } }],
+/** Poison messages that do no harm any more. */
+export type Cured = Set<string>;
+type Say = (words: FromWorker) => void;
+
+/** Each `Work` leaves one event, and enqueues one `Echo` in the same append, which leaves one event elsewhere; poison does neither. */
+const handlersFor = (cured: Cured, say: Say) =>
+  messageHandlers({
+    Work: onAggregate(counts('work'), {
+      data: work,
+      id: ({ key }) => key,
+      conflict: 'partitioned',
+      handle: ({ key, poison: harm }, _state, { id }) => {
+        if (harm !== null && !cured.has(id)) {
+          say({ say: 'began', id });
+          return misbehave[harm]();
+        }
+        return {
+          events: [{ type: 'Done', data: { of: id } }],
+          enqueue: [{ key, type: 'Echo', data: { key, of: id } }],
+        };
+      },
     }),
-  }),
-  Echo: onAggregate(counts('echo'), {
-    data: t.type({ key: t.string, of: t.string }),
-    id: ({ key }) => key,
-    conflict: 'retry',
-    handle: ({ of }) => ({ events: [{ type: 'Done', data: { of } }] }),
-  }),
-});
+    Echo: onAggregate(counts('echo'), {
+      data: t.type({ key: t.string, of: t.string }),
+      id: ({ key }) => key,
+      conflict: 'retry',
+      handle: ({ of }) => ({ events: [{ type: 'Done', data: { of } }] }),
+    }),
+  });
 
 export interface QueueSide {
   readonly enqueue: (task: Task) => Promise<FromWorker>;
@@ -70,7 +83,9 @@ const effectsOf = async (store: SqlStore): Promise<number> => {
   }
 };
 
-export const queueSide = (store: SqlStore, { lease, pollMs }: WorkerSetup): QueueSide => {
+export const queueSide = (store: SqlStore, setup: WorkerSetup, cured: Cured, say: Say): QueueSide => {
+  const { lease, pollMs, handling } = setup;
+  const handlers = handlersFor(cured, say);
   const worker = queueWorker({
     store,
     handlers,
@@ -78,18 +93,17 @@ export const queueSide = (store: SqlStore, { lease, pollMs }: WorkerSetup): Queu
     partitions: lease.partitions,
     ttlMs: lease.ttlMs,
     pollMs,
-    // A process that dies costs the messages in its hands an attempt, and here many die.
-    retry: { attemptsMax: 100, delayMs: 10, delayMaxMs: 100 },
+    retry: { attemptsMax: handling.attemptsMax, delayMs: 10, delayMaxMs: 100 },
+    handlerTimeMaxMs: handling.timeMaxMs,
   });
   worker.done.catch((thrown: unknown) => {
     process.stderr.write(`the queue worker ended: ${String(thrown)} ${JSON.stringify(thrown)}\n`);
     process.exit(70);
   });
   return {
-    enqueue: async ({ id, key, number }) => {
-      const message = orThrow(
-        handlers.message({ queue: chaosQueue, type: 'Work', id, data: { key, number } }),
-      );
+    enqueue: async ({ id, key, number, poison: harm = null }) => {
+      const data = { key, number, poison: harm };
+      const message = orThrow(handlers.message({ queue: chaosQueue, type: 'Work', id, data }));
       const enqueued = await store.queue.enqueue([message])();
       if (E.isLeft(enqueued)) return { say: 'refused', id, tag: enqueued.left._tag };
       return { say: 'handled', id, as: enqueued.right.known.length > 0 ? 'Duplicate' : 'Enqueued' };

@@ -14,12 +14,22 @@ export interface WorkerSetup {
   readonly isFenced: boolean;
   /** An append begins up to so many milliseconds after it was decided on. */
   readonly slowMs: number;
+  /** Attempts at a message of the queue, and how long one may take. */
+  readonly handling: { readonly attemptsMax: number; readonly timeMaxMs: number };
+  /** Says every now and then that it is alive, for whoever ends workers that are not. */
+  readonly isWatched: boolean;
+  /** Poison messages that do no harm any more, as if their handler had been mended. */
+  readonly cured: ReadonlyArray<string>;
 }
 
 export type ToWorker =
   | { readonly say: 'handle'; readonly task: Task }
   /** The transport has taken the message that was dispatched. */
   | { readonly say: 'taken'; readonly number: number }
+  /** The wall clock jumps: it differs by so much from the machine's from now on. */
+  | { readonly say: 'jump'; readonly offsetMs: number }
+  /** These messages do no harm any more. */
+  | { readonly say: 'cure'; readonly ids: ReadonlyArray<string> }
   /** Do all that is owed, then tell. */
   | {
       readonly say: 'settle';
@@ -44,5 +54,10 @@ export type FromWorker =
       readonly text: string;
     }
   | { readonly say: 'settled' }
+  | { readonly say: 'alive' }
+  /** What its wall clock shows after a jump. */
+  | { readonly say: 'jumped'; readonly offsetMs: number; readonly nowMs: number }
+  /** The handler of a poison message has begun. */
+  | { readonly say: 'began'; readonly id: string }
   /** The follower ended with an error and was begun again. */
   | { readonly say: 'refollowed'; readonly tag: string };

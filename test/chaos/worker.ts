@@ -4,6 +4,7 @@ import { openPGlite } from '../../src/adapters/pglite/index.js';
 import { openPostgres, type SqlStore } from '../../src/adapters/postgres/index.js';
 import { taggedOf } from '../../src/core/fault.js';
 import { type Dispatched, handleCommand, sagaRuntime } from '../../src/index.js';
+import { jumpTo } from './clock.js';
 import { leaseHolder } from './lease-holder.js';
 import { withMark } from './marks.js';
 import { queueSide } from './queue-side.js';
@@ -47,7 +48,8 @@ const marked: SqlStore = {
 const holder = setup.isFenced ? leaseHolder(store, setup.name, setup.lease) : undefined;
 const runtime = sagaRuntime(tally, { store: marked, holder: setup.name });
 const command = handleCommand({ store });
-const queue = queueSide(marked, setup);
+const cured = new Set(setup.cured);
+const queue = queueSide(marked, setup, cured, say);
 
 const handleSaga = async ({ id, key, type, by }: Task): Promise<FromWorker> => {
   const held = holder && (await holder.fenceFor(key));
@@ -134,6 +136,12 @@ process.on('message', (words: ToWorker) => {
     underway.get(words.number)?.();
     underway.delete(words.number);
   } else if (words.say === 'settle') void settle(words.effects);
+  else if (words.say === 'jump') {
+    const { offsetMs } = words;
+    jumpTo(offsetMs);
+    say({ say: 'jumped', offsetMs, nowMs: Date.now() });
+  } else if (words.say === 'cure') for (const id of words.ids) cured.add(id);
   else void end();
 });
+if (setup.isWatched) setInterval(() => say({ say: 'alive' }), 50).unref();
 say({ say: 'ready' });

@@ -12,6 +12,7 @@ import {
   type ThreeWay,
 } from '../../src/index.js';
 import { dice } from '../../src/runtime/dice.js';
+import type { Poison } from './poisons.js';
 
 const tallyState = t.type({
   sum: t.number,
@@ -108,6 +109,8 @@ export interface Task {
   readonly by: number;
   /** Delivered only after the one before it was acknowledged: such a key must keep its order. */
   readonly ordered: boolean;
+  /** What its handler does wrong. */
+  readonly poison?: Poison;
 }
 
 export interface Size {
@@ -116,6 +119,8 @@ export interface Size {
   /** Messages of each key, without the last of a saga, which closes it. */
   readonly messages: number;
   readonly kinds: ReadonlyArray<Task['kind']>;
+  /** For each of these one more key of the queue, with one such message among its good ones. Default: none. */
+  readonly poisons?: ReadonlyArray<Poison>;
 }
 
 const tasksOfKey = (
@@ -139,13 +144,26 @@ const tasksOfKey = (
   return kind === 'saga' ? [...all, task(messages + 1, 'Close', true)] : all;
 };
 
+/** Good messages of a key before and behind a poison one. */
+const goodOnes = 4;
+
+const poisonedKey = (poison: Poison, random: () => number): ReadonlyArray<Task> => {
+  // Another key each time, so that it falls into another partition.
+  const key = `${poison}${Math.floor(1_000 * random())}`;
+  const place = 1 + Math.floor(goodOnes * random());
+  return tasksOfKey('queue', key, true, goodOnes + 1, random).map((task) =>
+    task.number === place ? { ...task, poison } : task,
+  );
+};
+
 /** The messages of a round. */
-export const tasksOf = (seed: number, { keys, messages, kinds }: Size): ReadonlyArray<Task> => {
+export const tasksOf = (seed: number, { keys, messages, kinds, poisons = [] }: Size): ReadonlyArray<Task> => {
   const random = dice(seed ^ 0x7a5c);
-  return kinds.flatMap((kind) =>
+  const good = kinds.flatMap((kind) =>
     Array.from({ length: keys }, (_, index) => index).flatMap((index) =>
       // Messages of a queue are enqueued in order; who handles them has nothing to do with it.
       tasksOfKey(kind, `k${index + 1}`, kind === 'queue' || index % 2 === 1, messages, random),
     ),
   );
+  return [...good, ...poisons.flatMap((poison) => poisonedKey(poison, random))];
 };

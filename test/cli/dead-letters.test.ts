@@ -167,6 +167,20 @@ const cases = (name: string, open: () => Promise<Opened>, skip?: string): void =
       expect(await run('queues', 'a b')).toMatchObject({ code: 2, stdout: '' });
     });
 
+    it('queues without a name lists all that hold messages, with the same figures', async () => {
+      const { code, stdout } = await run('queues');
+      expect(code).toBe(0);
+      const lines = stdout.trimEnd().split('\n').slice(1);
+      expect(lines).toHaveLength(2);
+      expect(lines[0]).toMatch(/^ +2 +1 +\S+ \S+ {2}inventory: umbrella 2$/);
+      expect(lines[1]).toMatch(/^ +0 +2 +\S+ \S+ {2}mails$/);
+      expect(rows(await run('queues', '--json'))).toMatchObject([
+        { queue: 'inventory', of: 1, depth: 2, parked: 1, hottest: [{ key: 'umbrella', depth: 2 }] },
+        { queue: 'mails', of: 1, depth: 0, parked: 2 },
+      ]);
+      expect(rows(await run('queues', '--json', '--partitions', '2'))).toHaveLength(4);
+    });
+
     it('retry lets one be handled again, and is no dead letter any more', async () => {
       const ran = await run('dead-letters', 'retry', 'order-1', '--queue', 'inventory');
       expect(ran).toMatchObject({
@@ -191,16 +205,20 @@ const cases = (name: string, open: () => Promise<Opened>, skip?: string): void =
   });
 };
 
+const inPGlite = async (): Promise<Opened> => {
+  const { store, dispose } = await (await import('../support/stores.js')).openTestPGlite();
+  await filled(queueOf(store));
+  return { run: onOpen(store), dispose };
+};
+
 cases('memory', inMemory);
+cases('pglite', inPGlite);
 cases('postgres', onServer, whyNoServer());
 
 describe('dead letters of a store without a queue', () => {
   it('are refused as the store’s lack, exit code 3', async () => {
     const run = onOpen({ ...memoryStore(), queue: undefined });
-    for (const args of [
-      ['dead-letters', 'list'],
-      ['queues', 'inventory'],
-    ])
+    for (const args of [['dead-letters', 'list'], ['queues', 'inventory'], ['queues']])
       expect(await run(...args)).toMatchObject({
         code: 3,
         stderr: expect.stringContaining('queue'),

@@ -13,10 +13,10 @@ import {
   type RejectionOf,
   type StateOf,
 } from '../../src/core/decider.js';
-import type { AggregateContext } from '../../src/runtime/aggregate-context.js';
-import type { Rejected } from '../../src/runtime/command-request.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
-import { loadAggregate } from '../../src/runtime/load-aggregate.js';
+import type { AggregateContext } from '../../src/runtime/aggregate/aggregate-context.js';
+import type { Rejected } from '../../src/runtime/aggregate/command-request.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
+import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const proven = <Claim extends true>(): Claim | undefined => undefined;

@@ -4,10 +4,10 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
 import { isJsonEqual, type Json } from '../../src/core/json.js';
-import { json3, jsonThreeWay } from '../../src/core/merge-json.js';
-import { listById } from '../../src/core/merge-list.js';
-import { keyStep } from '../../src/core/merge-parts.js';
-import { counter, union } from '../../src/core/mergers.js';
+import { json3, jsonThreeWay } from '../../src/core/merge/merge-json.js';
+import { listById } from '../../src/core/merge/merge-list.js';
+import { keyStep } from '../../src/core/merge/merge-parts.js';
+import { counter, union } from '../../src/core/merge/mergers.js';
 import { sharedFile } from '../support/shared-data.js';
 
 const pathsOf = (base: Json, ours: Json, theirs: Json): ReadonlyArray<string> => {

@@ -1,8 +1,8 @@
 /** The list by id in words: what becomes of items that were added, changed and removed, and of their order. */
 import { describe, expect, it } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
-import { listById } from '../../src/core/merge-list.js';
-import { counter, record, unlessBothChanged } from '../../src/core/mergers.js';
+import { listById } from '../../src/core/merge/merge-list.js';
+import { counter, record, unlessBothChanged } from '../../src/core/merge/mergers.js';
 
 interface Line {
   readonly id: number;

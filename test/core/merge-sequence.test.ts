@@ -15,7 +15,7 @@ import {
   type SequenceState,
   sequenceText,
   TextSequence,
-} from '../../src/core/merge-sequence.js';
+} from '../../src/core/merge/merge-sequence.js';
 
 const empty: SequenceState = sequenceEmpty;
 const textOf = (text: string): SequenceState => sequenceApply(empty, sequenceInsert(empty, 0, text, 'start'));

@@ -1,8 +1,8 @@
 /** A world for each combinator: where its state begins, and the steps that writers take in it. */
 import * as fc from 'fast-check';
 import type { Json } from '../../src/core/json.js';
-import { json3, jsonThreeWay } from '../../src/core/merge-json.js';
-import { listById } from '../../src/core/merge-list.js';
+import { json3, jsonThreeWay } from '../../src/core/merge/merge-json.js';
+import { listById } from '../../src/core/merge/merge-list.js';
 import {
   sequence,
   sequenceApply,
@@ -12,8 +12,8 @@ import {
   sequenceItems,
   type SequenceState,
   sequenceText,
-} from '../../src/core/merge-sequence.js';
-import type { ThreeWay } from '../../src/core/merge.js';
+} from '../../src/core/merge/merge-sequence.js';
+import type { ThreeWay } from '../../src/core/merge/merge.js';
 import {
   counter,
   flag,
@@ -32,7 +32,7 @@ import {
   record,
   union,
   unlessBothChanged,
-} from '../../src/core/mergers.js';
+} from '../../src/core/merge/mergers.js';
 
 /** A step of a writer. `writer` is unique to the step, as a message id is; it begins with `x` or `y` on a branch. */
 export type Step<A> = (state: A, writer: string) => A;

@@ -1,6 +1,6 @@
 /** The code of the documents and examples: finds it, lays it out as files, runs it, and reads what its comments promise. */
 import { jest } from '@jest/globals';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
 import { formatWithOptions } from 'node:util';
 
@@ -16,13 +16,8 @@ export interface Block {
   readonly mark: string | undefined;
 }
 
-export const documents = [
-  'README.md',
-  'ARCHITECTURE.md',
-  'ERRORS.md',
-  'docs/guides/write-a-merger.md',
-  'docs/guides/telemetry.md',
-];
+const guides = readdirSync('docs/guides').map((file) => `docs/guides/${file}`);
+export const documents = ['README.md', 'ARCHITECTURE.md', 'ERRORS.md', ...guides.sort()];
 
 /** Inside the repository, so that packages are found; ignored by git, and by the command, which keeps its stores beside it. */
 const workFolder = resolve('.watersmeet/.docs-test');

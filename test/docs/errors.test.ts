@@ -23,6 +23,8 @@ const notErrors: ReadonlySet<string> = new Set([
     'Parked',
   ],
   ...['Pending', 'Void', 'Applied', 'Failed'],
+  // What became of an operation that has a key.
+  ...['Acquired', 'AlreadyDone'],
   // Steps inside one function.
   ...['Done', 'Lost', 'Refused', 'BaseForgotten'],
   // What a test tool tells apart: steps of a scenario or a schedule, answers of a process, kinds of rules and of what is asked.

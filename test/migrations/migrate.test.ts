@@ -158,6 +158,8 @@ for (const subject of sqlSubjects) {
           multiProcess: true,
           leases: true,
           queue: true,
+          idempotency: true,
+          conditions: true,
         },
         resolveOutcomeMs: 1_000,
       });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { memoryStore } from 'watersmeet';
-import { observedSaga, observeDepths, observeLag } from 'watersmeet/opentelemetry';
+import { observedSaga, observeDepths, observeLag, saveTelemetry } from 'watersmeet/opentelemetry';
 import { attribute, metric } from '../../src/opentelemetry/names.js';
 import type { MessageQueue } from '../../src/store/message-queue.js';
 import { basketSaga } from '../support/basket.js';
@@ -52,6 +52,7 @@ describe('the guide to telemetry', () => {
     });
     observeDepths(store.queue as MessageQueue, { queue: 'q', partitions: 1, meterProvider })();
     observeLag(store, { subscriber: 's', meterProvider })();
+    saveTelemetry({ meterProvider });
     await following.stop();
     expect(new Map([...units].sort())).toEqual(
       new Map([...rows].map(([name, { kind, unit }]) => [name, `${kind} ${unit}`] as const).sort()),

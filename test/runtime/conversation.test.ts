@@ -12,7 +12,7 @@ import {
   sagaRuntime,
   toPromise,
 } from 'watersmeet';
-import { mergeHooks } from '../../src/runtime/merge-hooks.js';
+import { mergeHooks } from '../../src/runtime/saga/merge-hooks.js';
 import { basketSaga, message } from '../support/basket.js';
 import { deposit, handle, left, open, opened, right, withRival } from '../support/handling.js';
 
@@ -138,7 +138,7 @@ describe('hooks', () => {
     const rival = withRival(store, 9, () => right(handle({ store }, deposit(1))));
     const environment = { random: () => 0, sleep: async () => undefined };
     const rules = { attemptsMax: 2 };
-    const { handleCommand } = await import('../../src/runtime/handle-command.js');
+    const { handleCommand } = await import('../../src/runtime/aggregate/handle-command.js');
     const { account } = await import('../support/account.js');
     const context = { store: rival, hooks, environment };
     const request = { id: '42', command: deposit(5) };

@@ -13,11 +13,11 @@ import {
   type SequenceState,
   sequenceText,
   TextSequence,
-} from '../../src/core/merge-sequence.js';
-import { saga } from '../../src/core/saga.js';
+} from '../../src/core/merge/merge-sequence.js';
+import { saga } from '../../src/core/saga/saga.js';
 import type { StreamName } from '../../src/core/stream.js';
-import { sagaRuntime } from '../../src/runtime/saga-runtime.js';
-import type { Handled, HandleError } from '../../src/runtime/saga-context.js';
+import { sagaRuntime } from '../../src/runtime/saga/saga-runtime.js';
+import type { Handled, HandleError } from '../../src/runtime/saga/saga-context.js';
 import type { AppendRequest, EventStore, StreamPage } from '../../src/store/event-store.js';
 import { type EditingTrace, readTrace } from '../support/editing-trace.js';
 import { sharedFile } from '../support/shared-data.js';

@@ -4,9 +4,9 @@ import * as E from 'fp-ts/lib/Either.js';
 import { type EventOf, fold } from '../../src/core/decider.js';
 import type { RecordedEvent } from '../../src/core/event.js';
 import { exactly, noStream, streamExists } from '../../src/core/stream.js';
-import type { RetryNotice } from '../../src/runtime/aggregate-context.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
-import { loadAggregate } from '../../src/runtime/load-aggregate.js';
+import type { RetryNotice } from '../../src/runtime/aggregate/aggregate-context.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
+import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { account, accountWithSnapshots } from '../support/account.js';
 import {

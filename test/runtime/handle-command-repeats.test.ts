@@ -1,6 +1,6 @@
 /** A command that is sent again: how far its repeat is recognised. */
 import { any, exactly } from '../../src/core/stream.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
 import { account, accountWithSnapshots } from '../support/account.js';
 import {
   appendDirectly,

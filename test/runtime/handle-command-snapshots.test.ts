@@ -6,9 +6,9 @@ import type {
   AggregateContext,
   SnapshotIgnored,
   SnapshotNotSaved,
-} from '../../src/runtime/aggregate-context.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
-import { loadAggregate } from '../../src/runtime/load-aggregate.js';
+} from '../../src/runtime/aggregate/aggregate-context.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
+import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
 import type { Snapshot } from '../../src/store/snapshots.js';
 import { account, accountWithSnapshots } from '../support/account.js';
 import { counting, deposit, eventsOf, opened, right, streamName } from '../support/handling.js';
@@ -42,10 +42,16 @@ describe('snapshots', () => {
     ['of another codec version', { codecVersion: '0' }, 'otherCodecVersion'],
     ['whose state does not decode', { state: { state: { balance: 'much' }, ids: [] } }, 'unreadable'],
     ['of another make', { state: 7 }, 'unreadable'],
+    [
+      'of before revisions were kept',
+      { state: { state: { open: true, owner: 'Eve', balance: 5 }, ids: [] } },
+      'unreadable',
+    ],
     ['beyond the stream', { version: 99 as Snapshot['version'] }, 'beyondStream'],
   ])('%s are ignored', async (_, change, reason) => {
     const store = await opened(7);
-    const wrong = { state: { open: true, owner: 'Eve', balance: 1_000_000 }, ids: [] };
+    const about = { revision: 2, lastModified: null, lastModifiedBy: null, lastSaveId: null };
+    const wrong = { state: { open: true, owner: 'Eve', balance: 1_000_000 }, ids: [], about };
     const snapshot = { version: 2 as Snapshot['version'], codecVersion: '1', state: wrong, ...change };
     await right(store.snapshots.save({ streamName }, snapshot));
     const ignored: SnapshotIgnored[] = [];
@@ -123,7 +129,8 @@ describe('snapshots', () => {
       const events = all
         .slice(0, version)
         .map(({ type, data }) => ({ type, data }) as EventOf<typeof account>);
-      expect(state).toEqual({ state: fold(account, events), ids: [] });
+      const about = { revision: version, lastModified: all[version - 1]?.recordedAt };
+      expect(state).toMatchObject({ state: fold(account, events), ids: [], about });
     }
   });
 });

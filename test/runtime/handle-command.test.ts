@@ -3,8 +3,8 @@ import * as t from 'io-ts';
 import { memoryStore } from '../../src/adapters/memory/index.js';
 import { accept, aggregate } from '../../src/core/decider.js';
 import { any, exactly, type Tenant } from '../../src/core/stream.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
-import { loadAggregate } from '../../src/runtime/load-aggregate.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
+import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
 import { account } from '../support/account.js';
 import {
   appendDirectly,
@@ -47,6 +47,9 @@ describe('a command', () => {
       streamName,
       version: 2,
       state: second.state,
+      revision: 2,
+      lastModified: event?.recordedAt,
+      lastModifiedBy: undefined,
     });
   });
 

@@ -11,7 +11,7 @@ import {
   toPromise,
 } from 'watersmeet';
 import { basketSaga, message } from '../support/basket.js';
-import { toHandlers, toQueue } from '../../src/runtime/saga-transport.js';
+import { toHandlers, toQueue } from '../../src/runtime/saga/saga-transport.js';
 import { Crash, faultyStore } from '../support/faulty-store.js';
 
 const stream = 'basket-b' as StreamName;

@@ -1,8 +1,8 @@
 /** What goes wrong under a worker: crashes, poison, hangs and owners who come too late. Nothing is lost, nothing has two effects. */
 import { expect } from '@jest/globals';
 import { toPromise } from '../../src/core/fault.js';
-import type { QueueWorker } from '../../src/runtime/queue-worker.js';
-import type { WorkerHooks } from '../../src/runtime/worker-options.js';
+import type { QueueWorker } from '../../src/runtime/queue/queue-worker.js';
+import type { WorkerHooks } from '../../src/runtime/queue/worker-options.js';
 import { freshId, onBothStores, withAppend } from '../cases/support.js';
 import {
   enqueue,

@@ -2,14 +2,14 @@
 import { expect } from '@jest/globals';
 import * as t from 'io-ts';
 import { toPromise } from '../../src/core/fault.js';
-import type { MessageOutcome } from '../../src/runtime/message-delivery.js';
+import type { MessageOutcome } from '../../src/runtime/queue/message-delivery.js';
 import {
   messageHandlers,
   onAggregate,
   onBatch,
   onMessage,
   onSaga,
-} from '../../src/runtime/message-handlers.js';
+} from '../../src/runtime/queue/message-handlers.js';
 import { freshId, onBothStores } from '../cases/support.js';
 import { basketSaga } from '../support/basket.js';
 import {

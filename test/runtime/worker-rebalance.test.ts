@@ -1,8 +1,8 @@
 /** Partitions move between workers that come, leave and die, under load: nothing is lost, nothing is doubled, order is kept. */
 import { expect } from '@jest/globals';
 import { toPromise } from '../../src/core/fault.js';
-import { shareOf } from '../../src/runtime/partition-owner.js';
-import type { QueueWorker } from '../../src/runtime/queue-worker.js';
+import { shareOf } from '../../src/runtime/queue/partition-owner.js';
+import type { QueueWorker } from '../../src/runtime/queue/queue-worker.js';
 import { freshId, inMemory, onBothStores } from '../cases/support.js';
 import {
   enqueue,

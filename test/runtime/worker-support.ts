@@ -4,10 +4,10 @@ import * as t from 'io-ts';
 import { accept, aggregate, reject } from '../../src/core/decider.js';
 import { toPromise } from '../../src/core/fault.js';
 import type { StreamName } from '../../src/core/stream.js';
-import type { MessageInfo } from '../../src/runtime/message-delivery.js';
-import { messageHandlers, onAggregate } from '../../src/runtime/message-handlers.js';
-import { queueWorker, type QueueWorker } from '../../src/runtime/queue-worker.js';
-import type { QueueWorkerOptions } from '../../src/runtime/worker-options.js';
+import type { MessageInfo } from '../../src/runtime/queue/message-delivery.js';
+import { messageHandlers, onAggregate } from '../../src/runtime/queue/message-handlers.js';
+import { queueWorker, type QueueWorker } from '../../src/runtime/queue/queue-worker.js';
+import type { QueueWorkerOptions } from '../../src/runtime/queue/worker-options.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { MessageQueue, QueuedMessage } from '../../src/store/message-queue.js';
 

@@ -1,14 +1,14 @@
 /** Proofs that handlers’ types are inferred, and that wrong ones do not compile; the compiler checks this file, nothing runs it. */
 import * as t from 'io-ts';
 import { versioned } from '../../src/core/codec.js';
-import { localPartitions } from '../../src/runtime/local-partitions.js';
+import { localPartitions } from '../../src/runtime/queue/local-partitions.js';
 import {
   messageHandlers,
   onAggregate,
   onBatch,
   onMessage,
   onSaga,
-} from '../../src/runtime/message-handlers.js';
+} from '../../src/runtime/queue/message-handlers.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { basketSaga } from '../support/basket.js';
 import { item, Reserve } from './worker-support.js';

@@ -24,6 +24,7 @@ const ledgerState = t.type({
   /** How often each message has taken effect. */
   seen: t.record(t.string, t.number),
   told: t.number,
+  rung: t.number,
   /** Events that were recorded on another state than they were decided on. */
   misplaced: t.number,
   /** What an impure merger leaves behind. */
@@ -34,6 +35,7 @@ type Ledger = t.TypeOf<typeof ledgerState>;
 const events = {
   Added: t.type({ by: t.number, id: t.string }),
   Told: t.type({ id: t.string, atSum: t.number }),
+  Rung: t.type({ id: t.string }),
 };
 const messages = {
   Add: t.type({ by: t.number }),
@@ -42,6 +44,11 @@ const messages = {
   Close: t.type({}),
   Idle: t.type({}),
   Break: t.type({}),
+  /** Asks for a `Ring`, and under a key for one that can be wound up again or called off. */
+  Wait: t.type({ forMs: t.number, key: t.string, again: t.number }),
+  Unwait: t.type({ key: t.string }),
+  /** Comes by timeout; `again` times it asks for the next one. */
+  Ring: t.type({ forMs: t.number, key: t.string, again: t.number }),
 };
 const sends = {
   Notice: t.type({ id: t.string }),
@@ -53,12 +60,14 @@ const sends = {
 
 type LedgerEvent =
   | { readonly type: 'Added'; readonly data: t.TypeOf<typeof events.Added> }
-  | { readonly type: 'Told'; readonly data: t.TypeOf<typeof events.Told> };
+  | { readonly type: 'Told'; readonly data: t.TypeOf<typeof events.Told> }
+  | { readonly type: 'Rung'; readonly data: t.TypeOf<typeof events.Rung> };
 
 const rule = record<Ledger>({
   sum: counter,
   seen: map(counter, 0) as ThreeWay<Ledger['seen']>,
   told: counter,
+  rung: counter,
   misplaced: counter,
   stamp: { description: 'ours', merge: (_base, ours) => E.right(ours) },
 });
@@ -77,11 +86,19 @@ export interface Form {
   readonly fault: 'none' | 'refuses' | 'throws' | 'impure';
   readonly sagas: number;
   readonly count: number;
+  /** It asks for timeouts. */
+  readonly waits: boolean;
 }
+
+/** Share of the seeds whose saga asks for timeouts. */
+const waitsShare = 0.2;
 
 const drawForm = (random: () => number): Form => {
   const answer = random();
   const fault = random();
+  const waits = random() < waitsShare;
+  // A saga that is parked asks its timeouts to come again after a minute: nothing happens until then, in many steps.
+  const isSound = fault < 0.7 || (waits && random() < 0.8);
   return {
     onConflict: answer < 0.84 ? 'merge' : answer < 0.92 ? 'retry' : 'reject',
     goal: random() < 0.3 ? 3 + Math.floor(6 * random()) : undefined,
@@ -89,9 +106,10 @@ const drawForm = (random: () => number): Form => {
     late: (['absorb', 'reopen', 'reject'] as const)[Math.floor(3 * random())] ?? 'absorb',
     decides: random() < 0.4,
     compensates: random() < 0.4,
-    fault: fault < 0.7 ? 'none' : fault < 0.8 ? 'refuses' : fault < 0.9 ? 'throws' : 'impure',
+    fault: isSound ? 'none' : fault < 0.8 ? 'refuses' : fault < 0.9 ? 'throws' : 'impure',
     sagas: random() < 0.8 ? 1 : 2,
     count: 2 + Math.floor(7 * random()),
+    waits,
   };
 };
 
@@ -122,6 +140,12 @@ const mergeLedger =
     return E.right({ state, late: form.late, ...(form.decides && { messages: fateOf }) });
   };
 
+/** A timeout; an empty key is none. */
+const ring = (forMs: number, key: string, again: number) => {
+  const timeout = { type: 'Ring', data: { forMs, key, again }, afterMs: forMs } as const;
+  return key === '' ? timeout : { ...timeout, key };
+};
+
 const ledgerSaga = (form: Form, isMended: boolean) => {
   const { goal, onConflict } = form;
   let stamps = 0;
@@ -134,7 +158,7 @@ const ledgerSaga = (form: Form, isMended: boolean) => {
     events,
     sends,
     state: ledgerState,
-    initialState: { sum: 0, seen: {}, told: 0, misplaced: 0, stamp: 0 },
+    initialState: { sum: 0, seen: {}, told: 0, rung: 0, misplaced: 0, stamp: 0 },
     evolve: {
       Added: (state, { by, id }) => ({
         ...state,
@@ -146,6 +170,11 @@ const ledgerSaga = (form: Form, isMended: boolean) => {
         told: state.told + 1,
         seen: { ...state.seen, [id]: (state.seen[id] ?? 0) + 1 },
         misplaced: state.misplaced + (atSum === state.sum ? 0 : 1),
+      }),
+      Rung: (state, { id }) => ({
+        ...state,
+        rung: state.rung + 1,
+        seen: { ...state.seen, [id]: (state.seen[id] ?? 0) + 1 },
       }),
     },
     react: {
@@ -167,6 +196,13 @@ const ledgerSaga = (form: Form, isMended: boolean) => {
       Break: () => {
         throw new Error('the handler broke');
       },
+      Wait: (_state, { forMs, key, again }) => ({ timeouts: [ring(forMs, key, again)] }),
+      Unwait: (_state, { key }) => ({ cancelTimeouts: [key] }),
+      Ring: (_state, { forMs, key, again }, { messageId }) => ({
+        // One that decides nothing is delivered once all the same.
+        events: again === 1 ? [] : [{ type: 'Rung', data: { id: messageId } }],
+        timeouts: again > 0 ? [ring(forMs, key, again - 1)] : [],
+      }),
     },
     // What an Add decides depends on the sum only where there is a goal.
     commuting: { Added: form.commutes && goal === undefined ? ['Added', 'Told'] : [] },
@@ -190,6 +226,12 @@ const drawMessage = (random: () => number, form: Form, number: number): SagaMess
   const draw = random();
   const at = { id: `m${number}`, sagaId: random() < 1 / form.sagas ? 'a' : 'b' };
   const of = (type: string, data: object = {}) => ({ ...at, type, data }) as unknown as SagaMessage<never>;
+  if (form.waits && random() < 0.5) {
+    const key = random() < 0.6 ? 'clock' : '';
+    if (random() < 0.3) return of('Unwait', { key: 'clock' });
+    const again = random() < 0.3 ? Math.floor(3 * random()) : 0;
+    return of('Wait', { forMs: Math.floor(250 * random() * random()), key, again });
+  }
   if (draw < 0.5) return of('Add', { by: 1 + Math.floor(3 * random()) });
   if (draw < 0.75) return of('Tell', { once: random() < 0.5 });
   if (draw < 0.85) return of('Ask');
@@ -207,7 +249,7 @@ const checkEnds =
   (ends: ReadonlyArray<SimulatedEnd<Ledger>>): void => {
     const byId = new Map(sent.map((message) => [message.id, message as unknown as SagaMessage]));
     for (const { sagaId, view, handled, sent: left, completions } of ends) {
-      const { sum, seen, told, misplaced } = view.state;
+      const { sum, seen, told, rung, misplaced } = view.state;
       const typeOf = (id: string): string => byId.get(id)?.type ?? '';
       const ids = Object.keys(seen);
       must(
@@ -224,7 +266,10 @@ const checkEnds =
       const added = ids.filter((id) => typeOf(id) === 'Add');
       const expected = added.reduce((total, id) => total + (byId.get(id)?.data as { by: number }).by, 0);
       must(sum === expected, `${sagaId}: the sum is ${sum}, and its messages add up to ${expected}`);
-      must(told === ids.length - added.length, `${sagaId}: told ${told} times`);
+      const tellings = ids.filter((id) => typeOf(id) === 'Tell').length;
+      must(told === tellings, `${sagaId}: told ${told} times`);
+      const rings = ids.length - added.length - tellings;
+      must(rung === rings && (form.waits || rings === 0), `${sagaId}: rung ${rung} times`);
       must(misplaced === 0, `${sagaId}: an event stands on a state that it was not decided on`);
       const isReached = form.goal !== undefined && sum >= form.goal;
       must(

@@ -8,7 +8,7 @@ export interface Mutant {
   readonly replace: string;
 }
 
-const fold = 'src/core/saga-fold.ts';
+const fold = 'src/core/saga/saga-fold.ts';
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
@@ -77,74 +77,74 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'a message that was handled before is not recognised',
-    file: 'src/core/saga-log.ts',
+    file: 'src/core/saga/saga-log.ts',
     find: 'fold.handled.has(messageId) || fold.pending.some(({ cause }) => cause.messageId === messageId),',
     replace: 'fold.pending.some(({ cause }) => cause.messageId === messageId),',
   },
   {
     name: 'a parked saga stays parked although its merger was mended',
-    file: 'src/core/saga-log.ts',
+    file: 'src/core/saga/saga-log.ts',
     find: 'fold.parked?.mergerVersion === saga.mergerVersion ? []',
     replace: 'fold.parked !== undefined ? []',
   },
   {
     name: 'a saga completes without a look at the branches that wait',
-    file: 'src/core/reacting.ts',
+    file: 'src/core/saga/reacting.ts',
     find: '!(decision.completes && tail.some(({ type }) => type === recordTypes.mergeSagaState));',
     replace: 'true;',
   },
   {
     name: 'an append moves forward past an event that changes the state',
-    file: 'src/core/reacting.ts',
+    file: 'src/core/saga/reacting.ts',
     find: '  if (neutralTypes.has(event.type)) return true;',
     replace:
       '  if (neutralTypes.has(event.type) || headerOf(event.metadata)?.mergeId === undefined) return true;',
   },
   {
     name: 'a second message of a key leaves',
-    file: 'src/core/reacting.ts',
+    file: 'src/core/saga/reacting.ts',
     find: '    if (isSent(key) || now.has(key))',
     replace: '    if (now.has(key))',
   },
   {
     name: 'a merger that says reopen before completion lets a key leave twice',
-    file: 'src/core/merge-fates.ts',
+    file: 'src/core/saga/merge-fates.ts',
     find: "  const isReopened = conflict.completed && answer.late === 'reopen';",
     replace: "  const isReopened = answer.late === 'reopen';",
   },
   {
     name: 'the epoch is not raised when a saga is opened again',
-    file: 'src/core/resolving.ts',
+    file: 'src/core/saga/resolving.ts',
     find: "late === 'reopen' ? view.epoch + 1 : view.epoch;",
     replace: 'view.epoch;',
   },
   {
     name: 'a merge completes a saga that has completed',
-    file: 'src/core/resolving.ts',
+    file: 'src/core/saga/resolving.ts',
     find: 'reaction.complete === true && !info.completed,',
     replace: 'reaction.complete === true,',
   },
   {
     name: 'a branch is taken to begin at the tip of the trunk',
-    file: 'src/core/conflict.ts',
+    file: 'src/core/saga/conflict.ts',
     find: 'log.stateAt(pending.base) as',
     replace: 'log.view() as',
   },
   {
     name: 'a merge is appended at the version of now',
-    file: 'src/runtime/resolve-conflict.ts',
+    file: 'src/runtime/saga/resolve-conflict.ts',
     find: '  const { version } = resolution;',
     replace: '  await shell.loader.loadNow(instance);\n  const version = loaded.right.version();',
   },
   {
     name: 'the trunk is appended to with any where exactly is needed',
-    file: 'src/runtime/handle-message.ts',
+    file: 'src/runtime/saga/handle-message.ts',
     find: 'shell.loader.append(instance, exactly(version), events',
     replace: 'shell.loader.append(instance, any, events',
   },
   {
     name: 'an answer that was lost is taken for a failure, and the work is written again',
-    file: 'src/runtime/handle-message.ts',
+    file: 'src/runtime/saga/handle-message.ts',
     find: "    if (appended.left._tag !== 'VersionConflict') return appended;\n    const conflict",
     replace: `    if (appended.left._tag !== 'VersionConflict') {
       const anew = events.map((event) => ({ ...event, eventId: event.eventId.replace(/^./, (c) => (c === 'a' ? 'b' : 'a')) }));
@@ -155,38 +155,38 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'a branch that could not be recorded is acknowledged',
-    file: 'src/runtime/handle-message.ts',
+    file: 'src/runtime/saga/handle-message.ts',
     find: '  if (E.isLeft(appended)) return appended;\n  const branchId = record.right.eventId;',
     replace: '  const branchId = record.right.eventId;',
   },
   {
     name: 'a compensation is not recorded',
-    file: 'src/runtime/do-owed.ts',
+    file: 'src/runtime/saga/do-owed.ts',
     find: 'const appended = await shell.loader.append(instance, exactly(version), [record]);',
     replace:
       'const appended = record.type.length > 0 ? E.right(undefined as never) : await shell.loader.append(instance, exactly(version), [record]);',
   },
   {
     name: 'a merge that others were quicker at is left to nobody',
-    file: 'src/runtime/do-owed.ts',
+    file: 'src/runtime/saga/do-owed.ts',
     find: "if (resolved.right._tag !== 'Contended') return",
     replace: 'return',
   },
   {
     name: 'merges that a dead process left behind are not taken up',
-    file: 'src/runtime/owed-batch.ts',
+    file: 'src/runtime/saga/owed-batch.ts',
     find: '    if (waiting.length === 0) return;',
     replace: '    if (waiting.length >= 0) return;',
   },
   {
     name: 'the id of a message is another for each delivery',
-    file: 'src/runtime/owed-dispatch.ts',
+    file: 'src/runtime/saga/owed-dispatch.ts',
     find: 'deliver({ ...message, tenant',
     replace: 'deliver({ ...message, id: `${message.id} ${environment.random()}`, tenant',
   },
   {
     name: 'the checkpoint is saved before the work is done',
-    file: 'src/runtime/owed-subscription.ts',
+    file: 'src/runtime/saga/owed-subscription.ts',
     find: '    await work(batch);\n',
     replace: `    if (batch.checkpoint !== undefined) await store.checkpoints.save(subscriber, batch.checkpoint)();
     await work(batch);
@@ -200,8 +200,108 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'an append under a lease that was lost is written',
-    file: 'src/adapters/memory/index.ts',
-    find: '(leases.judge(append.fence) ?? judged)',
-    replace: 'judged',
+    file: 'src/adapters/memory/appending.ts',
+    find: '      leases.judge(append.fence) ??\n',
+    replace: '',
+  },
+  {
+    name: 'a timeout is on its way to the queue when the checkpoint passes it',
+    file: 'src/runtime/saga/owed-batch.ts',
+    find: 'await patience.through(() => timeouts.take(changes, batch.checkpoint));',
+    replace: 'patience.through(() => timeouts.take(changes, batch.checkpoint)).catch(() => undefined);',
+  },
+  {
+    name: 'a timeout that a dead process kept is not found again',
+    file: 'src/runtime/saga/owed-timeouts-kept.ts',
+    find: '    if (!isFound) await findWaiting(shell, signal, keep);\n',
+    replace: '',
+  },
+  {
+    name: 'a timeout that a process keeps by itself is given out at once',
+    file: 'src/runtime/saga/owed-timeouts-kept.ts',
+    find: 'dueAt: timers.now() + entry.afterMs,',
+    replace: 'dueAt: timers.now(),',
+  },
+  {
+    name: 'a timeout is due when it is enqueued',
+    file: 'src/adapters/memory/message-table.ts',
+    find: 'readyAt: clockMs + message.delayMs,',
+    replace: 'readyAt: clockMs,',
+  },
+  {
+    name: 'a timeout is handled although it was cancelled',
+    file: 'src/core/saga/saga-timeouts.ts',
+    find: "fate === 'cancelled' || view.completed",
+    replace: 'view.completed',
+  },
+  {
+    name: 'a wish of a branch stands although the trunk has called it off',
+    file: 'src/core/saga/saga-timeouts.ts',
+    find: '    if ((word?.cancelledAt ?? 0) > base) return `the trunk has cancelled the key ${key} since`;\n',
+    replace: '',
+  },
+  {
+    name: 'a timeout of an epoch that is over is handled',
+    file: 'src/core/saga/saga-timeouts.ts',
+    find: ' || view.completed || epoch < view.epoch;',
+    replace: ';',
+  },
+  {
+    name: 'the queue is told done before the handler has answered',
+    file: 'src/runtime/queue/partition-run.ts',
+    find: '    const result = await runToAnswer(shared, runner, hands);\n',
+    replace: `    for (const hand of hands) done({ hand, outcome: { _tag: 'Nothing' } });
+    const result = await runToAnswer(shared, runner, hands);
+`,
+  },
+  {
+    name: 'the lease is left out of the append',
+    file: 'src/runtime/saga/handle-message.ts',
+    find: 'events, { tailMax, fence });',
+    replace: 'events, { tailMax });',
+  },
+  {
+    name: 'a message that waits for its next attempt does not hold its key',
+    file: 'src/adapters/memory/queue.ts',
+    find: `      .map((line) => line.messages[0] as StoredMessage)
+      .filter(({ state, readyAt }) => state === 'waiting' && readyAt <= time)`,
+    replace: `      .flatMap((line) => line.messages.find(({ state, readyAt }) => state === 'waiting' && readyAt <= time) ?? [])`,
+  },
+  {
+    name: 'a partition is worked on after its lease was lost',
+    file: 'src/runtime/queue/partition-owner.ts',
+    find: "    } else if (renewed.left._tag === 'LeaseLost') one.work.drop();",
+    replace: '    }',
+  },
+  {
+    name: 'an attempt is not counted',
+    file: 'src/adapters/memory/queue.ts',
+    find: '    for (const head of heads) head.attempt += 1;\n',
+    replace: '',
+  },
+  {
+    name: 'a message that kills its process is handled again for ever',
+    file: 'src/runtime/queue/partition-run.ts',
+    find: 'attempt > context.retry.attemptsMax ? failed(hands, usedUp(attempt)) : handle(hands)',
+    replace: 'attempt < 0 ? failed(hands, usedUp(attempt)) : handle(hands)',
+  },
+  {
+    name: 'a poison message is tried for ever',
+    file: 'src/runtime/queue/partition-hand.ts',
+    find: 'const isLast = message.attempt >= retry.attemptsMax;',
+    replace: 'const isLast = message.attempt > 99 * retry.attemptsMax;',
+  },
+  {
+    name: 'a worker takes more of a key that it has in hand',
+    file: 'src/runtime/queue/partition-work.ts',
+    find: 'queue.take({ partition, maxCount, except, fence: fenceOf(shared.lease) })()',
+    replace:
+      'queue.take({ partition, maxCount, except: except.slice(0, 0), fence: fenceOf(shared.lease) })()',
+  },
+  {
+    name: 'the queue takes a message again that has been handled',
+    file: 'src/adapters/memory/message-table.ts',
+    find: 'if (data.byId.has(idName)) return false;',
+    replace: "if ((data.byId.get(idName)?.state ?? 'handled') !== 'handled') return false;",
   },
 ];

@@ -91,7 +91,7 @@ describe('the simulated saga runtime', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('keeps every promise in 2,000 seeds with crashes, lost answers, outages, duplicates and broken mergers', async () => {
+  it('keeps every promise in 2,000 seeds with crashes, lost answers, outages, duplicates, broken mergers, timeouts and queue workers', async () => {
     const figures: Record<string, number> = {};
     let seeds = 0;
     for (const ran of await Promise.all(plain.map(ranOf))) {

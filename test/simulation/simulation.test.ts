@@ -63,8 +63,21 @@ describe('a saga of one’s own in a simulation', () => {
       const { ends } = await simulate(basketSaga(), { ...options, seed });
       expect(ends.map(({ view, handled }) => [view.state.count, handled.length])).toEqual([[6, 6]]);
     }
-    const { figures } = await simulate(basketSaga(), { ...options, seed: 1, faults: 'none' });
+    const { figures } = await simulate(basketSaga(), { ...options, seed: 1, faults: 'none', queue: false });
     expect(figures).toMatchObject({ crashes: 0, unavailable: 0, answersLost: 0, deliveries: 6 });
+  });
+
+  it('comes to the same where its messages come through a queue, whose workers die, leave and lose their leases', async () => {
+    let partitionsLost = 0;
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const { ends, figures, hash } = await simulate(basketSaga(), { ...options, seed, queue: true });
+      expect(ends.map(({ view, handled }) => [view.state.count, handled.length])).toEqual([[6, 6]]);
+      expect(figures.workers).toBeGreaterThan(0);
+      partitionsLost += figures.partitionsLost;
+      if (seed > 5) continue;
+      expect((await simulate(basketSaga(), { ...options, seed, queue: true })).hash).toBe(hash);
+    }
+    expect(partitionsLost).toBeGreaterThan(0);
   });
 
   it('that breaks a promise of its own fails with the seed, the last steps and the way to see it again', async () => {

@@ -1,7 +1,7 @@
 /** A recorded session of several people who wrote one text at once, read as work that was done on what each had seen. */
 import { gunzipSync } from 'node:zlib';
 import { readFileSync } from 'node:fs';
-import type { SequenceEdit } from '../../src/core/merge-sequence.js';
+import type { SequenceEdit } from '../../src/core/merge/merge-sequence.js';
 
 interface Transaction {
   readonly parents: ReadonlyArray<number>;

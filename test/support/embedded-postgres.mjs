@@ -5,12 +5,15 @@ import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -117,6 +120,12 @@ const serve = (native, folder, data, port, settings) => {
   });
 };
 
+const chownAll = (folder) => {
+  chownSync(folder, unprivileged, unprivileged);
+  for (const entry of readdirSync(folder, { recursive: true }))
+    chownSync(join(folder, entry), unprivileged, unprivileged);
+};
+
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const client = async (url) => {
@@ -197,7 +206,57 @@ export const startPostgres = async (settings = {}) => {
     server.stdin.write('start\n');
     await untilReady(url, server, () => messages);
   };
-  return { url, stop, crash, pidFile: join(data, 'postmaster.pid') };
+  return { url, stop, crash, data, pidFile: join(data, 'postmaster.pid') };
+};
+
+/**
+ * Starts a hot standby of a server that `startPostgres` has started: a copy of its files, taken while it runs, that follows its log. Answers
+ * its URL, how to hold it where it is and let it go on, and how to end it.
+ */
+export const startStandby = async (primary) => {
+  if (primary.data === undefined) throw new Error('a server that was given is not ours to copy');
+  const native = nativeFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'watersmeet-standby-'));
+  const data = join(folder, 'data');
+  const connection = await client(primary.url);
+  try {
+    // A backup belongs to the session that has begun it.
+    await connection.query("select pg_backup_start('standby', true)");
+    cpSync(primary.data, data, { recursive: true, filter: (path) => !path.endsWith('postmaster.pid') });
+    const { rows } = await connection.query('select labelfile from pg_backup_stop(false)');
+    writeFileSync(join(data, 'backup_label'), rows[0].labelfile);
+  } finally {
+    await connection.end();
+  }
+  writeFileSync(join(data, 'standby.signal'), '');
+  if (process.getuid?.() === 0) chownAll(folder);
+  chmodSync(data, 0o700);
+  const { port: primaryPort } = new URL(primary.url);
+  const port = await freePort();
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const settings = {
+    primary_conninfo: `host=127.0.0.1 port=${primaryPort} user=postgres`,
+    hot_standby: 'on',
+  };
+  let messages = '';
+  const server = serve(native, folder, data, port, settings);
+  server.stderr.on('data', (chunk) => {
+    messages = (messages + chunk).slice(-4_000);
+  });
+  await untilReady(url, server, () => messages);
+  return {
+    url,
+    hold: () => runOn(url, 'select pg_wal_replay_pause()'),
+    goOn: () => runOn(url, 'select pg_wal_replay_resume()'),
+    stop: () =>
+      new Promise((resolve) => {
+        server.once('close', () => {
+          rmSync(folder, { recursive: true, force: true });
+          resolve();
+        });
+        server.stdin.end();
+      }),
+  };
 };
 
 export const withDatabase = (url, database) => {

@@ -5,9 +5,9 @@ import { type MemoryStore, memoryStore } from '../../src/adapters/memory/index.j
 import type { CommandInput } from '../../src/core/aggregate-codec.js';
 import type { EventData, RecordedEvent } from '../../src/core/event.js';
 import { any, type StreamName } from '../../src/core/stream.js';
-import type { AggregateContext } from '../../src/runtime/aggregate-context.js';
-import type { CommandRequest } from '../../src/runtime/command-request.js';
-import { handleCommand } from '../../src/runtime/handle-command.js';
+import type { AggregateContext } from '../../src/runtime/aggregate/aggregate-context.js';
+import type { CommandRequest } from '../../src/runtime/aggregate/command-request.js';
+import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { newId } from '../../src/store/ids.js';
 import { account } from './account.js';

@@ -69,6 +69,13 @@ const parked = (
     : E.left({ _tag: 'DeadLetterMissing' as const, queue, id });
 };
 
+/** Queues with messages that are not handled. */
+export const names = ({ table }: Told): ReadonlyArray<string> => {
+  const unhandled = [...table.all()].filter(({ state }) => state !== 'handled');
+  // Names of queues are ASCII, so that this order is that of code points.
+  return [...new Set(unhandled.map(({ message }) => message.queue))].sort();
+};
+
 export const depths =
   ({ table, clockMs }: Told) =>
   (queue: string, partitions: number): E.Either<BadRequest, ReadonlyArray<PartitionDepth>> => {

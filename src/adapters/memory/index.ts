@@ -10,13 +10,10 @@ import {
   positionParts,
   startPosition,
   type StreamVersion,
+  versionMax,
 } from '../../core/stream.js';
 import type {
   AllPage,
-  AppendError,
-  AppendManyError,
-  AppendRequest,
-  AppendResult,
   EventFilter,
   EventStore,
   ListStreamsRequest,
@@ -32,8 +29,6 @@ import type {
   StreamSummary,
 } from '../../store/event-store.js';
 import {
-  checkAppend,
-  checkAppendMany,
   checkCount,
   checkKey,
   checkPosition,
@@ -41,13 +36,17 @@ import {
   pageDefault,
   pageMax,
 } from '../../store/limits.js';
+import type { IdempotencyStore } from '../../store/idempotency.js';
 import type { Leases } from '../../store/leases.js';
 import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { newId } from '../../store/ids.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
+import { appending } from './appending.js';
+import { keepIdempotency } from './idempotency.js';
 import { keepCheckpoints, keepSnapshots } from './keeping.js';
+import { readMatching } from './conditions.js';
 import { keepLeases } from './leases.js';
 import { type Call, keepMessages } from './queue.js';
 import { makeStreamTable, type MemoryStream, type StreamTable } from './stream-table.js';
@@ -63,6 +62,7 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends EventStore {
   readonly leases: Leases;
   readonly queue: MessageQueue;
+  readonly idempotency: IdempotencyStore;
   readonly snapshots: Snapshots;
 }
 
@@ -73,6 +73,8 @@ const readStream = (table: StreamTable, request: ReadStreamRequest): E.Either<Re
   if (E.isLeft(count)) return count;
   const from = checkCount('from', request.from, 1, 1, Number.MAX_SAFE_INTEGER);
   if (E.isLeft(from)) return from;
+  const atLeast = checkCount('atLeast', request.atLeast, 0, 0, versionMax);
+  if (E.isLeft(atLeast)) return atLeast;
   const tenant = request.tenant ?? defaultTenant;
   const { streamName } = request;
   const stream = table.find(tenant, streamName);
@@ -133,24 +135,6 @@ const readAll = (table: StreamTable, request: ReadAllRequest): E.Either<ReadAllE
     isEnd: seen >= table.order.length,
     heldBack: undefined,
   });
-};
-
-const isError = (answer: AppendError | AppendResult): answer is AppendError => '_tag' in answer;
-
-const appendMany = (
-  { judge, write }: Pick<StreamTable, 'judge' | 'write'>,
-  limits: StoreLimits,
-  requests: ReadonlyArray<AppendRequest>,
-): E.Either<AppendManyError, ReadonlyArray<AppendResult>> => {
-  const checked = checkAppendMany(requests, limits);
-  if (E.isLeft(checked)) return checked;
-  const answers: Array<() => AppendResult> = [];
-  for (const append of checked.right) {
-    const judged = judge(append);
-    if (judged !== undefined && isError(judged)) return E.left(judged);
-    answers.push(() => judged ?? write(append));
-  }
-  return E.right(answers.map((answer) => answer()));
 };
 
 const summaryOf = (stream: MemoryStream): StreamSummary => ({
@@ -217,6 +201,8 @@ const capabilities = {
   multiProcess: false,
   leases: true,
   queue: true,
+  idempotency: true,
+  conditions: true,
 };
 
 const leasesOf = (leases: ReturnType<typeof keepLeases>, call: Call): Leases => ({
@@ -237,17 +223,9 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
   const snapshots = keepSnapshots();
   const clockMs = options.clockMs ?? (() => performance.now());
   const leases = keepLeases(clockMs);
+  const operations = keepIdempotency({ clockMs, now, limits });
   const messages = keepMessages({ clockMs, now, limits, fenced: leases.judge });
-  /** What was written under a lease is recognised when it is repeated, even after the lease is lost. */
-  const judge: StreamTable['judge'] = (append) => {
-    const judged = table.judge(append);
-    const isRepeat = judged !== undefined && !isError(judged) && judged.idempotent;
-    return isRepeat ? judged : (leases.judge(append.fence) ?? judged);
-  };
-  const write: StreamTable['write'] = (append) => {
-    messages.add(append.enqueue);
-    return table.write(append);
-  };
+  const appends = appending({ table, epoch, limits, leases, operations, messages });
   let closed = false;
   /** One call: refused after `close`, else answered at once but never in the caller's own turn. */
   const call: Call =
@@ -268,17 +246,11 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
     name: 'memory',
     limits,
     capabilities,
-    append: (request) =>
-      call<AppendError, AppendResult>(() => {
-        const checked = checkAppend(request, limits);
-        if (E.isLeft(checked)) return checked;
-        const judged = judge(checked.right);
-        if (judged === undefined) return E.right(written(write(checked.right)));
-        return isError(judged) ? E.left(judged) : E.right(judged);
-      }),
-    appendMany: (requests) => call(() => written(appendMany({ judge, write }, limits, requests))),
+    append: (request) => call(() => written(appends.append(request))),
+    appendMany: (requests) => call(() => written(appends.appendMany(requests))),
     readStream: (request) => call(() => readStream(table, request)),
     readAll: store.readAll,
+    readMatching: (request) => call(() => readMatching(table, epoch, request)),
     subscribe: (request) => pollingSubscription({ ...store, wake, isClosed: () => closed }, request),
     listStreams: (request) => call(() => listStreams(table, request)),
     markStream: (request) => call(() => markStream(table, request)),
@@ -293,6 +265,7 @@ export const memoryStore = (options: MemoryStoreOptions = {}): MemoryStore => {
     },
     leases: leasesOf(leases, call),
     queue: messages.queue(call),
+    idempotency: operations.idempotency(call),
     close: async () => {
       closed = true;
       wake.notify();

@@ -26,7 +26,7 @@ import {
   type MessageKey,
 } from '../../store/queue-checks.js';
 import type { BadRequest, StoreClosed } from '../../store/store-errors.js';
-import { depths, discard, letters, retry, takenOf, type Told } from './dead-letters.js';
+import { depths, discard, letters, names, retry, takenOf, type Told } from './dead-letters.js';
 import { makeMessageTable, type StoredMessage } from './message-table.js';
 
 export interface MemoryQueueParts {
@@ -122,7 +122,8 @@ const failed =
     const lost = fenced(request.fence);
     if (lost !== undefined) return E.left(lost);
     const stored = table.find(request.message);
-    if (stored?.state !== 'waiting') return E.right(undefined);
+    // One that was let go since and has not begun again: this is the repeat of a call whose answer was lost.
+    if (stored?.state !== 'waiting' || stored.attempt === 0) return E.right(undefined);
     const { attempt } = stored;
     if (attempt > stored.attemptNoted)
       stored.history.push({ attempt, at: now().toISOString(), error: errorText(request.error) });
@@ -158,6 +159,7 @@ export const keepMessages = (parts: MemoryQueueParts): MemoryQueue => {
       done: (messages, fence) => call(() => done(kept)(messages, fence)),
       failed: (request) => call(() => failed(kept)(request)),
       cancel: (message) => call(() => cancel(message)),
+      names: () => call(() => E.right(names(kept))),
       depths: (queue, partitions) => call(() => depths(kept)(queue, partitions)),
       deadLetters: {
         list: (request) => call(() => letters(kept)(request)),

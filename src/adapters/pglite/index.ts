@@ -113,6 +113,8 @@ export const openPGlite =
             multiProcess: false,
             leases: true,
             queue: true,
+            idempotency: true,
+            conditions: true,
           },
           // There is no connection that could be lost.
           resolveOutcomeMs: 1_000,

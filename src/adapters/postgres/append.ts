@@ -3,7 +3,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import { expectedAfter, type StreamVersion } from '../../core/stream.js';
 import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
-import { refusalOf, requestText, resultOf } from './append-words.js';
+import { appendStatement, refusalOf, requestText, resultOf } from './append-words.js';
+import { isRolledBack, rolledBackMax } from './change.js';
 import { ask, pause, type SqlContext } from './context.js';
 import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
@@ -41,10 +42,6 @@ const keyConflict = async (
   };
 };
 
-// The server rolled the transaction back because of others: deadlock, or an isolation level above read committed.
-const rolledBackCodes: ReadonlySet<string> = new Set(['40001', '40P01']);
-const rolledBackMax = 20;
-
 const isKeyConflict = ({ code, constraint }: SqlRefused): boolean =>
   code === '23505' && constraint === 'events_pkey';
 
@@ -57,7 +54,7 @@ const onFault = async (
   if (fault._tag === 'ConnectionLost') return resolveOutcome(context, requests, fault.message);
   if (fault._tag === 'SqlRefused') {
     if (isKeyConflict(fault)) return E.left(await keyConflict(context, requests));
-    if (rolledBackCodes.has(fault.code) && attempt < rolledBackMax) {
+    if (isRolledBack(fault) && attempt < rolledBackMax) {
       await pause(Math.random() * Math.min(200, 2 ** attempt));
       return 'again';
     }
@@ -73,7 +70,7 @@ export const appendAll = async (
   const parameters = [requestText(requests)];
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const rows = await context.executor.query(context.statements.appendEvents, parameters);
+      const rows = await context.executor.query(appendStatement(context, requests), parameters);
       return outcomeOf(requests, answerOf<AppendAnswer>(rows));
     } catch (error) {
       const outcome = await onFault(context, requests, faultOf(error), attempt);

@@ -1,7 +1,7 @@
 /** What every call of the store needs, and how a call becomes an outcome. */
 import * as E from 'fp-ts/lib/Either.js';
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
-import type { InvalidName } from '../../core/stream.js';
+import type { InvalidName, StreamName } from '../../core/stream.js';
 import type {
   InvalidRequest,
   MigrationMissing,
@@ -19,12 +19,30 @@ import {
 } from './executor.js';
 import type { Statements } from './statements.js';
 
+/** A copy of the store that lags behind, for reads that allow it. */
+export interface Replica {
+  readonly executor: Executor;
+  readonly onFallback: ((reason: ReplicaFallback) => void) | undefined;
+}
+
+/** Why the store itself was asked instead of its copy. */
+export type ReplicaFallback =
+  /** It has the stream at `version` only. */
+  | {
+      readonly reason: 'behind';
+      readonly streamName: StreamName;
+      readonly atLeast: number;
+      readonly version: number;
+    }
+  | { readonly reason: 'unavailable'; readonly streamName: StreamName; readonly message: string };
+
 export interface SqlContext {
   readonly executor: Executor;
   readonly statements: Statements;
   readonly limits: StoreLimits;
   /** How long an append whose answer was lost is asked for, in milliseconds. */
   readonly resolveOutcomeMs: number;
+  readonly replica?: Replica;
 }
 
 export type Unreachable = StoreUnavailable | MigrationMissing | StoreClosed;

@@ -10,6 +10,7 @@ import type {
   StoreUnavailable,
 } from '../../store/event-store.js';
 import { defaultLimits } from '../../store/limits.js';
+import type { Replica, ReplicaFallback } from './context.js';
 import { type Executor, faultOf, migrateAdvice, unreachable } from './executor.js';
 import { epochOf, throwLeft } from './life.js';
 import {
@@ -35,6 +36,7 @@ export type {
   MigrationUnknown,
 } from './migrations.js';
 export { printMigrations } from './migrations.js';
+export type { ReplicaFallback } from './context.js';
 export { schemaDefault } from './statements.js';
 export type { SqlStore } from './store.js';
 
@@ -68,7 +70,16 @@ export interface PostgresConnection {
   readonly connectTimeoutMs?: number;
 }
 
+/** A hot standby that lags behind, or another copy of the same database. Only reads with `atLeast` go there. */
+export interface ReplicaOptions
+  extends Pick<PostgresConnection, 'connectionString' | 'pool' | 'poolMax' | 'connectTimeoutMs'> {
+  /** Told each time the store itself had to be asked instead: the copy was behind, or could not be asked. */
+  readonly onFallback?: (reason: ReplicaFallback) => void;
+}
+
 export interface PostgresOptions extends PostgresConnection {
+  /** Where reads with `atLeast` go. Default: nowhere else. */
+  readonly replica?: ReplicaOptions;
   readonly limits?: Partial<StoreLimits>;
   /** Run missing migrations first. Default false: a schema that lacks some is refused with `MigrationMissing`. */
   readonly migrate?: boolean;
@@ -143,6 +154,18 @@ const openExecutor = async (options: PostgresConnection, prepare: boolean): Prom
   return { schema, executor: pgExecutor(pool, { prepare, endsPool: options.pool === undefined }) };
 };
 
+const replicaOf = async (options: PostgresOptions): Promise<Replica | undefined> => {
+  const { replica, schema, applicationName, prepare = true } = options;
+  if (replica === undefined) return undefined;
+  const { onFallback, ...connection } = replica;
+  const shared = {
+    ...(schema !== undefined && { schema }),
+    ...(applicationName !== undefined && { applicationName }),
+  };
+  const { executor } = await openExecutor({ ...connection, ...shared }, prepare);
+  return { executor, onFallback };
+};
+
 const ownTags: ReadonlySet<string> = new Set([
   'InvalidRequest',
   'DriverMissing',
@@ -180,10 +203,12 @@ export const openPostgres =
   (options: PostgresOptions): TaskEither<OpenError, SqlStore> =>
   async () => {
     let opened: Opened | undefined;
+    let replica: Replica | undefined;
     try {
       opened = await openExecutor(options, options.prepare ?? true);
       const { executor, schema } = opened;
       await prepareSchema(executor, schema, options.migrate ?? false);
+      replica = await replicaOf(options);
       return E.right(
         sqlStore({
           name: nameOf(options),
@@ -197,8 +222,11 @@ export const openPostgres =
             multiProcess: true,
             leases: true,
             queue: true,
+            idempotency: true,
+            conditions: true,
           },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
+          ...(replica && { replica }),
         }),
       );
     } catch (error) {

@@ -1,14 +1,39 @@
 /** Leases in SQL; the server's clock alone says when one ends. */
 import * as E from 'fp-ts/lib/Either.js';
 import { checkAcquire, checkLease, checkListLeases } from '../../store/lease-checks.js';
-import type { AcquireError, Lease, Leases, LeaseSummary } from '../../store/leases.js';
+import type {
+  AcquiredLease,
+  AcquireError,
+  Leases,
+  LeaseSummary,
+  RecoveredLease,
+} from '../../store/leases.js';
 import { ask, lifted, type SqlContext } from './context.js';
 import type { Row } from './executor.js';
 import { answerOf, text } from './rows.js';
 
 type AcquireAnswer =
-  | { readonly outcome: 'acquired'; readonly token: number }
-  | { readonly outcome: 'held'; readonly holder: string; readonly expires_in_ms: number };
+  | {
+      readonly outcome: 'acquired';
+      readonly token: number;
+      readonly recovered?: ReadonlyArray<RecoveredLease>;
+    }
+  | {
+      readonly outcome: 'held';
+      /** Absent where only the lease that was asked for can be in the way. */
+      readonly name?: string;
+      readonly holder: string;
+      readonly expires_in_ms: number;
+    };
+
+const acquiredOf = (name: string, answer: AcquireAnswer): E.Either<AcquireError, AcquiredLease> => {
+  if (answer.outcome === 'held') {
+    const { name: lease = name, holder, expires_in_ms: expiresInMs } = answer;
+    return E.left({ _tag: 'LeaseHeld', lease, holder, expiresInMs });
+  }
+  const { token, recovered = [] } = answer;
+  return E.right({ name, token, ...(recovered.length > 0 && { recovered }) });
+};
 
 const summaryOf = (row: Row): LeaseSummary => ({
   name: text(row, 'name'),
@@ -23,15 +48,13 @@ export const sqlLeases = (context: SqlContext): Leases => {
   return {
     // An acquisition whose answer was lost is asked again, and then held by nobody who knows: it ends by itself.
     acquire: (request) =>
-      lifted<AcquireError, Lease>(async () => {
-        const checked = checkAcquire(request);
-        if (E.isLeft(checked)) return checked;
-        const { name, holder, ttlMs } = request;
-        const rows = await ask(context, statements.leaseAcquire, [name, holder, String(ttlMs)]);
-        const answer = answerOf<AcquireAnswer>(rows);
-        if (answer.outcome === 'acquired') return E.right({ name, token: answer.token });
-        const { holder: other, expires_in_ms: expiresInMs } = answer;
-        return E.left({ _tag: 'LeaseHeld', lease: name, holder: other, expiresInMs });
+      lifted(async () => {
+        const name = checkAcquire(request);
+        if (E.isLeft(name)) return name;
+        const { scope, holder, ttlMs } = request;
+        const statement = scope === undefined ? statements.leaseAcquire : statements.leaseAcquireScope;
+        const rows = await ask(context, statement, [name.right, holder, String(ttlMs)]);
+        return acquiredOf(name.right, answerOf<AcquireAnswer>(rows));
       }),
     renew: (lease, ttlMs) =>
       lifted(async () => {

@@ -13,7 +13,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { expectedAfter } from '../../core/stream.js';
 import type { AppendError, AppendResult, OutcomeUnknown } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
-import { refusalOf, requestText, resultOf } from './append-words.js';
+import { appendStatement, refusalOf, requestText, resultOf } from './append-words.js';
 import { pause, type SqlContext } from './context.js';
 import { faultOf } from './executor.js';
 import { type AppendAnswer, answerOf, type Refusal, text, versionOf, type Written } from './rows.js';
@@ -28,8 +28,8 @@ type Requests = ReadonlyArray<CheckedAppend>;
 const isFinal = ({ expected, events, enqueue }: CheckedAppend, refusal: Refusal): boolean => {
   // Messages without events: the lost statement may have enqueued them, and a repeat does not recognise itself.
   if (events.length === 0 && enqueue.length > 0) return false;
-  // The lost statement is fenced as this one is, and tokens only grow.
-  if (refusal.outcome === 'lease_lost') return true;
+  // The lost statement is fenced as this one is, and tokens only grow; so does what stands against a condition.
+  if (['lease_lost', 'idempotency_lost', 'condition_failed'].includes(refusal.outcome)) return true;
   if (refusal.outcome !== 'conflict' || events.length === 0) return false;
   return (
     refusal.already_recorded.length > 0 ||
@@ -81,7 +81,7 @@ const repeat = async (
   requests: Requests,
   timeoutMs: number,
 ): Promise<Outcome | undefined> => {
-  const rows = await context.executor.query(context.statements.appendEvents, [requestText(requests)], {
+  const rows = await context.executor.query(appendStatement(context, requests), [requestText(requests)], {
     timeoutMs,
   });
   const answer = answerOf<AppendAnswer>(rows);

@@ -25,38 +25,14 @@ import {
   type MessageKey,
 } from '../../store/queue-checks.js';
 import type { BadRequest } from '../../store/store-errors.js';
-import { ask, lifted, pause, type SqlContext } from './context.js';
-import { faultOf, type Parameters, type Row, type Statement } from './executor.js';
+import { change, changeAgain } from './change.js';
+import { ask, lifted, type SqlContext } from './context.js';
+import type { Row } from './executor.js';
 import { answerOf, type JsonMessage, letterOfJson, messageOfJson, text } from './rows.js';
 
 const forgetAtOnce = 5_000;
 /** What is handled meanwhile is left to the next call. */
 const forgetRoundsMax = 10_000;
-
-// The server rolled the transaction back because of others: deadlock, or an isolation level above read committed.
-const rolledBackCodes: ReadonlySet<string> = new Set(['40001', '40P01']);
-const rolledBackMax = 20;
-
-/** Runs a statement until others let it through; nothing of it was written before. */
-const change = async (run: () => Promise<ReadonlyArray<Row>>): Promise<ReadonlyArray<Row>> => {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await run();
-    } catch (error) {
-      const fault = faultOf(error);
-      const isRolledBack = fault._tag === 'SqlRefused' && rolledBackCodes.has(fault.code);
-      if (!isRolledBack || attempt >= rolledBackMax) throw error;
-      await pause(Math.random() * Math.min(200, 2 ** attempt));
-    }
-  }
-};
-
-/** For what may be done twice: where the connection breaks, it is asked again on another one. */
-const changeAgain = (
-  context: SqlContext,
-  statement: Statement,
-  parameters: Parameters,
-): Promise<ReadonlyArray<Row>> => change(() => ask(context, statement, parameters));
 
 const keyOf = ({ tenant, queue, id }: MessageKey): MessageKey => ({ tenant, queue, id });
 const nameOf = (message: MessageKey): string => JSON.stringify([message.tenant, message.queue, message.id]);
@@ -225,6 +201,11 @@ export const sqlQueue = (context: SqlContext): MessageQueue => {
         if (E.isLeft(checked)) return checked;
         const finished = await finish(context, [message], null);
         return E.right(E.isRight(finished) && finished.right > 0);
+      }),
+    names: () =>
+      lifted<never, ReadonlyArray<string>>(async () => {
+        const rows = await ask(context, statements.messageQueues, []);
+        return E.right(rows.map((row) => text(row, 'queue')));
       }),
     depths: (queue, partitions) =>
       lifted<BadRequest, ReadonlyArray<PartitionDepth>>(async () => {

@@ -23,7 +23,7 @@ import type {
 } from '../../store/event-store.js';
 import { checkCount, checkKey, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
 import { ask, type BadRequest, type SqlContext } from './context.js';
-import { faultOf, type Row } from './executor.js';
+import { faultOf, type Parameters, type Row, type Statement } from './executor.js';
 import { eventsOf, optionalPosition, positionTexts, summaryOf, text, versionOf } from './rows.js';
 
 const nextOf = (
@@ -37,6 +37,28 @@ const nextOf = (
   return last < version ? ((last + 1) as StreamVersion) : undefined;
 };
 
+/** What the replica answers, where it is asked and far enough; undefined where the store itself must be asked. */
+const replicaRows = async (
+  { replica }: SqlContext,
+  { streamName, atLeast }: ReadStreamRequest,
+  statement: Statement,
+  parameters: Parameters,
+): Promise<ReadonlyArray<Row> | undefined> => {
+  if (replica === undefined || atLeast === undefined) return undefined;
+  const { executor, onFallback } = replica;
+  try {
+    const rows = await executor.query(statement, parameters);
+    const version = rows[0] === undefined ? noEvents : versionOf(rows[0], 'stream_version');
+    if (version >= atLeast) return rows;
+    onFallback?.({ reason: 'behind', streamName, atLeast, version });
+  } catch (error) {
+    const fault = faultOf(error);
+    const message = fault._tag === 'StoreClosed' ? 'it is closed' : fault.message;
+    onFallback?.({ reason: 'unavailable', streamName, message });
+  }
+  return undefined;
+};
+
 export const readStream = async (
   context: SqlContext,
   request: ReadStreamRequest,
@@ -48,12 +70,17 @@ export const readStream = async (
   const backwards = request.direction === 'backwards';
   const from = checkCount('from', request.from, backwards ? versionMax : 1, 1, Number.MAX_SAFE_INTEGER);
   if (E.isLeft(from)) return from;
+  const atLeast = checkCount('atLeast', request.atLeast, 0, 0, versionMax);
+  if (E.isLeft(atLeast)) return atLeast;
   const tenant = request.tenant ?? defaultTenant;
   const { streamName } = request;
   const { readStreamBackwards, readStreamForwards } = context.statements;
   const statement = backwards ? readStreamBackwards : readStreamForwards;
   const first = String(Math.min(from.right, versionMax));
-  const rows = await ask(context, statement, [tenant, streamName, first, String(count.right)]);
+  const parameters = [tenant, streamName, first, String(count.right)];
+  const rows =
+    (await replicaRows(context, request, statement, parameters)) ??
+    (await ask(context, statement, parameters));
   const [row] = rows;
   if (row === undefined) return E.right({ events: [], version: noEvents, next: undefined });
   const state = text(row, 'stream_state');

@@ -101,8 +101,10 @@ export interface Written {
   readonly position: string;
 }
 export type Refusal =
-  | { readonly outcome: 'archived' | 'tombstoned' | 'lease_lost' }
+  | { readonly outcome: 'archived' | 'tombstoned' | 'lease_lost' | 'idempotency_lost' }
   | { readonly outcome: 'version_max'; readonly version: StreamVersion }
+  | { readonly outcome: 'condition_failed'; readonly events: ReadonlyArray<JsonEvent> }
+  | { readonly outcome: 'epoch_changed'; readonly epoch: string }
   | {
       readonly outcome: 'conflict';
       readonly version: StreamVersion;

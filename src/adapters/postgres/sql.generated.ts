@@ -5,6 +5,10 @@ export const statementTexts = {
   update __schema__.streams
   set transaction_id = '0'::xid8
   where transaction_id <> '0'::xid8
+), tags as (
+  update __schema__.event_tags
+  set transaction_id = '0'::xid8, written_by = '0'::xid8
+  where transaction_id <> '0'::xid8
 )
 update __schema__.events
 set transaction_id = '0'::xid8
@@ -14,6 +18,11 @@ where transaction_id <> '0'::xid8`,
 )
 update __schema__.store_info
 set store_id = gen_random_uuid(), system_identifier = given.system_identifier
+from given`,
+  appendCompleting: `with given as (
+  select $1::text::jsonb as requests
+)
+select __schema__.append_completing(requests)::text as answer
 from given`,
   appendEvents: `with given as (
   select $1::text::jsonb as requests
@@ -68,6 +77,81 @@ from pg_catalog.pg_stat_activity a
 where a.backend_xid is not null and a.pid <> pg_backend_pid()
 order by age(a.backend_xid) desc
 limit 1`,
+  idempotencyBegin: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as key, $4::text as request_hash, $5::text as holder,
+    $6::bigint as pending_ms, $7::bigint as keep_ms, $8::integer as attempts_max, $9::uuid as call_id
+)
+select __schema__.begin_operation(
+  tenant, scope, key, request_hash, holder, pending_ms, keep_ms, attempts_max, call_id
+)::text as answer
+from given`,
+  idempotencyCleanUp: `with given as (
+  select clock_timestamp() as moment, $1::integer as max_count
+),
+deleted as (
+  delete from __schema__.idempotency i
+  where i.ctid = any (array(
+    select old.ctid
+    from __schema__.idempotency old
+    where old.expires_at <= (select moment from given)
+    order by old.expires_at
+    limit (select max_count from given)
+    for update skip locked
+  ))
+  returning 1
+)
+select to_jsonb(count(*))::text as answer
+from deleted`,
+  idempotencyForget: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as key
+),
+forgotten as (
+  delete from __schema__.idempotency i
+  using given
+  where i.tenant = given.tenant and i.scope = given.scope and i.key = given.key
+  returning i.expires_at
+)
+select to_jsonb(count(*) filter (where expires_at > clock_timestamp()) > 0)::text as answer
+from forgotten`,
+  idempotencyList: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as state, coalesce($4::text, '') as after_scope,
+    coalesce($5::text, '') as after_key, $6::integer as max_count, clock_timestamp() as moment
+)
+select __schema__.operation_as_json(i, given.moment)::text as entry
+from given
+join __schema__.idempotency i on i.tenant = given.tenant
+where (i.scope, i.key) > (given.after_scope, given.after_key) and i.expires_at > given.moment
+  and (given.scope is null or i.scope = given.scope) and (given.state is null or i.state = given.state)
+order by i.scope, i.key
+limit (select max_count from given)`,
+  idempotencyRenew: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as key, $4::bigint as token,
+    clock_timestamp() + $5::bigint * interval '1 millisecond' as stale_at
+)
+update __schema__.idempotency i
+set stale_at = given.stale_at, expires_at = given.stale_at + i.keep
+from given
+where i.tenant = given.tenant and i.scope = given.scope and i.key = given.key and i.token = given.token
+  and i.state = 'pending'
+returning i.token::text as token`,
+  idempotencySettle: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as key, $4::bigint as token, $5::text as state,
+    $6::text::jsonb as result, $7::text as error
+)
+select to_jsonb(__schema__.settle_operation(tenant, scope, key, token, state, result, error))::text as answer
+from given`,
+  idempotencyShow: `with given as (
+  select $1::text as tenant, $2::text as scope, $3::text as key, clock_timestamp() as moment
+)
+select __schema__.operation_as_json(i, given.moment)::text as entry, i.result::text as result
+from given
+join __schema__.idempotency i on i.tenant = given.tenant and i.scope = given.scope and i.key = given.key
+where i.expires_at > given.moment`,
+  leaseAcquireScope: `with given as (
+  select $1::text as name, $2::text as holder, $3::integer as ttl_ms
+)
+select __schema__.acquire_scope(name, holder, ttl_ms)::text as answer
+from given`,
   leaseAcquire: `with given as (
   select $1::text as name, $2::text as holder, $3::integer as ttl_ms
 )
@@ -203,6 +287,11 @@ join __schema__.messages m on m.position > given.after
 where m.state = 'parked' and m.queue = coalesce(given.queue, m.queue)
 order by m.position
 limit (select max_count from given)`,
+  messageQueues: `select c.queue
+from __schema__.message_counts c
+group by c.queue
+having sum(c.unhandled) > 0
+order by c.queue`,
   messageRelease: `with given as (
   select $1::text as queue
 )
@@ -325,6 +414,35 @@ left join safe_end on true
 left join newest on true
 left join examined_end on true
 left join page e on true
+order by e.transaction_id, e.position`,
+  readMatching: `with given as materialized (
+  select $1::text as tenant, $2::text::jsonb as items, $3::text::xid8 as after_transaction,
+    $4::text::bigint as after_position, $5::text::integer as max_count
+),
+found as materialized (
+  select m.*, row_number() over (order by m.transaction_id, m.position) as place
+  from given
+  cross join lateral __schema__.match_tags(tenant, items, after_transaction, after_position, max_count + 1) m
+),
+last_of_page as (
+  select found.transaction_id, found.position
+  from found, given
+  where found.place = given.max_count and exists (select from found f where f.place = given.max_count + 1)
+)
+select i.store_id::text || '/' || i.system_identifier as epoch, pg_current_snapshot()::text as snapshot,
+  last_of_page.transaction_id::text as next_transaction_id, last_of_page.position::text as next_position,
+  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from given
+cross join __schema__.store_info i
+left join last_of_page on true
+left join (
+  found
+  join __schema__.streams s on s.name = found.stream and s.state <> 'tombstoned'
+  join __schema__.events e on e.stream = found.stream and e.version = found.version and e.tenant = s.tenant
+) on found.place <= given.max_count and e.tenant = given.tenant
 order by e.transaction_id, e.position`,
   readStreamBackwards: `with given as (
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
@@ -857,7 +975,7 @@ create table snapshots (
   {
     id: 3,
     file: '0003.do.leases.sql',
-    checksum: 'aff1ca8590d9ab03719987fd436c9e5c118d2d10c2a3e2c5c1689f5563c8e09f',
+    checksum: 'c2b95cbf0f8ffe110e869e6220953fc5a316dfbde205cf5c6905406829662184',
     sql: `-- Leases: who may do a thing for a while, and appends that are refused once the lease has gone to somebody else.
 -- Older code survives it: it sends no fences, and without one an append goes as before.
 
@@ -910,17 +1028,39 @@ begin
 end
 $$;
 
--- What appends under leases come to where one of the leases is lost: null where all are held, else an answer as that of
--- append_many, the refusal being {"outcome": "lease_lost"}. A lost lease goes with what was appended under it: a repeat
--- of an append that was written is recognised all the same. Nothing can be on the way still, since an append holds the
--- lease's row until its end.
-create function judge_fences(requests jsonb) returns jsonb
+-- An answer as that of append_many where something stands against the requests: the refusal of the one at \`refused\` (1 is the first),
+-- unless all of them were written before. A repeat is recognised although what it was written under is lost since.
+create function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
 language plpgsql volatile as $$
 declare
   request record;
   found_stream streams;
   answer jsonb;
   answers jsonb := '[]';
+begin
+  for request in
+    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by place
+  loop
+    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
+    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
+    if answer ->> 'outcome' is distinct from 'idempotent' then
+      return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+    end if;
+    answers := answers || jsonb_build_array(answer);
+  end loop;
+  return jsonb_build_object('appended', answers);
+end
+$$;
+
+-- What appends under leases come to where one of the leases is lost: null where all are held, else an answer as that of
+-- append_many, the refusal being {"outcome": "lease_lost"}. Nothing can be on the way still, since an append holds the
+-- lease's row until its end.
+create function judge_fences(requests jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  request record;
   lost integer;
 begin
   for request in
@@ -936,19 +1076,7 @@ begin
   if lost is null then
     return null;
   end if;
-  for request in
-    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
-    from jsonb_array_elements(requests) with ordinality as given (value, place)
-    order by place
-  loop
-    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
-    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
-    if answer ->> 'outcome' is distinct from 'idempotent' then
-      return jsonb_build_object('refused', lost - 1, 'answer', jsonb_build_object('outcome', 'lease_lost'));
-    end if;
-    answers := answers || jsonb_build_array(answer);
-  end loop;
-  return jsonb_build_object('appended', answers);
+  return refused_unless_recorded(requests, lost, jsonb_build_object('outcome', 'lease_lost'));
 end
 $$;
 
@@ -978,7 +1106,7 @@ $$;
   {
     id: 4,
     file: '0004.do.message-queue.sql',
-    checksum: 'ae6b3500a9a0001fc1433315a99d18a281341f2d4377418dae09ebcb88f5364c',
+    checksum: 'fb29c63bef165ba2232c117dd2686e81529591a5a82dfe0ab596d05a91f9d83b',
     sql: `-- The message queue: messages wait here until they are handled, in order for each key; an append may enqueue some.
 -- Older code survives it: it enqueues nothing, and an append without messages goes as before.
 
@@ -1377,7 +1505,7 @@ begin
   end if;
   select m.key into key_of from messages m
   where m.tenant = owner and m.queue = from_queue and m.id = message_id
-    and m.state is not distinct from 'waiting';
+    and m.state is not distinct from 'waiting' and m.attempt > 0;
   perform from message_keys k where k.queue = from_queue and k.tenant = owner and k.key = key_of for update;
   update messages m
   set state = case when retry_ms is null then 'parked' else 'waiting' end,
@@ -1391,8 +1519,9 @@ begin
         'error', error
       ))
     end
+  -- One that was let go since and has not begun again: this is the repeat of a call whose answer was lost.
   where m.tenant = owner and m.queue = from_queue and m.id = message_id
-    and m.state is not distinct from 'waiting';
+    and m.state is not distinct from 'waiting' and m.attempt > 0;
   if not found then
     return '{"outcome": "passed_over"}';
   end if;
@@ -1459,6 +1588,509 @@ begin
   end if;
   if answer is null then
     answer := append_many(requests);
+  end if;
+  if requests @? '$[*].enqueue' then
+    perform enqueue_appended(requests, answer);
+  end if;
+  return answer;
+end
+$$;
+`,
+  },
+  {
+    id: 5,
+    file: '0005.do.lease-scopes.sql',
+    checksum: 'ec9184a977b8c9cd23b13c508c367757d30cbaa41e0a5301c4b9853b819e6dbd',
+    sql: `-- Leases on scopes: names that are paths, where a wider one excludes all that lie in it and the reverse.
+-- Older code survives it: the leases that it takes by plain names are as before.
+
+-- The answer for a lease that is in the way.
+create function lease_held(l leases) returns jsonb
+language sql volatile as $$
+  select jsonb_build_object(
+    'outcome', 'held',
+    'name', l.name,
+    'token', l.token,
+    'holder', l.holder,
+    'expires_in_ms',
+    greatest(0, ceil(extract(epoch from greatest(l.expires_at, clock_timestamp()) - clock_timestamp()) * 1000))
+  )
+$$;
+
+-- Takes the lease of a scope, named as 'scope:/product-1/assets', where all above and below it are free or have expired:
+--   {"outcome": "acquired", "token", "recovered": [{"name", "token", "holder"}]}
+--   {"outcome": "held", "name", "token", "holder", "expires_in_ms"}
+-- Those that have expired are ended, so that what their holders append and renew later is refused.
+--
+-- Acquisitions under one widest segment take their turns by a lock that ends with the transaction; so none can come between the
+-- look and the writing. Renewals do not wait for it: each lease is looked at again under its row lock. An append holds the row of
+-- its lease until its end, hence is over before the lease is ended. Rows are locked in the order of names, as by appends.
+create function acquire_scope(lease text, new_holder text, ttl_ms integer) returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  parts constant text[] := string_to_array(lease, '/');
+  -- From the widest scope to this one.
+  path constant text[] := array(
+    select array_to_string(parts[1:depth], '/') from generate_series(2, cardinality(parts)) as depth order by depth
+  );
+  other leases;
+  open_names text[] := '{}';
+  recovered jsonb := '[]';
+  taken bigint;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(path[1], 'leases'::regclass::oid::bigint));
+  for other in
+    select * from leases l
+    where l.expires_at > '-infinity'
+      -- What lies below begins with the path and '/'; '0' is the character after that.
+      and (l.name = any (path) or (l.name collate "C" > lease || '/' and l.name collate "C" < lease || '0'))
+    order by l.expires_at desc, l.name
+  loop
+    if other.expires_at > clock_timestamp() then
+      return lease_held(other);
+    end if;
+    open_names := open_names || other.name;
+  end loop;
+  for other in
+    select * from leases l where l.name = any (open_names) order by l.name for update
+  loop
+    if other.expires_at > clock_timestamp() then
+      return lease_held(other);
+    end if;
+    if other.expires_at > '-infinity' then
+      recovered := recovered || jsonb_build_object('name', other.name, 'token', other.token, 'holder', other.holder);
+    end if;
+  end loop;
+  update leases l set expires_at = '-infinity' where l.name = any (open_names);
+  insert into leases as l (name, token, holder, expires_at)
+  values (lease, 1, new_holder, clock_timestamp() + ttl_ms * interval '1 millisecond')
+  on conflict (name) do update
+  set token = l.token + 1, holder = new_holder, expires_at = clock_timestamp() + ttl_ms * interval '1 millisecond'
+  returning l.token into taken;
+  return jsonb_build_object('outcome', 'acquired', 'token', taken, 'recovered', recovered);
+end
+$$;
+`,
+  },
+  {
+    id: 6,
+    file: '0006.do.idempotency.sql',
+    checksum: '19dedc300d942ac385552390401ebc3b1dedc92e5fa357d88294b0d730ab6b1f',
+    sql: `-- Idempotency: what operations came to is remembered under business keys; an append may complete one.
+-- Older code survives it: it knows no operations, and appends as before.
+
+-- One for all keys, so that no token comes again, not even after its key was forgotten: a holder that sleeps for long is known
+-- by it for ever.
+create sequence idempotency_tokens as bigint;
+
+create table idempotency (
+  tenant text collate "C" not null,
+  scope text collate "C" not null,
+  key text collate "C" not null,
+  request_hash text collate "C" not null,
+  state text not null,
+  token bigint not null,
+  -- Of the call that began it last: where its answer is lost on the way, it asks again and knows itself by it.
+  call_id uuid not null,
+  attempt integer not null,
+  holder text not null,
+  keep interval not null,
+  begun_at timestamp(3) with time zone not null,
+  settled_at timestamp(3) with time zone,
+  -- By the clock of this server alone, as expires_at: pending until then, and another may begin it after.
+  stale_at timestamp with time zone not null,
+  -- Unknown from then on.
+  expires_at timestamp with time zone not null,
+  error text,
+  result jsonb,
+  -- What correctness rests on: of those who begin one key at once, one makes the row.
+  constraint idempotency_pkey primary key (tenant, scope, key),
+  constraint idempotency_state_known check (state in ('pending', 'completed', 'failed'))
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+
+create index idempotency_expires_at on idempotency (expires_at);
+
+-- The order of locks: idempotency (by tenant, scope and key), then those of an append.
+
+-- How an operation stands that may not be begun now, null where it may:
+--   {"outcome": "completed", "result", "completed_at"} | {"outcome": "in_progress", "holder", "expires_in_ms"}
+--   {"outcome": "reused", "request_hash"} | {"outcome": "failed", "attempt", "error"}
+--   {"outcome": "acquired", "token", "attempt"}, where this very call has begun it already.
+create function judge_operation(
+  entry idempotency, hash text, attempts_max integer, this_call uuid, moment timestamp with time zone
+) returns jsonb
+language sql stable as $$
+  select case
+    when entry.expires_at <= moment then null
+    when entry.request_hash <> hash then
+      jsonb_build_object('outcome', 'reused', 'request_hash', entry.request_hash)
+    when entry.state = 'completed' then jsonb_build_object(
+      'outcome', 'completed',
+      'result', entry.result,
+      'completed_at', to_char(entry.settled_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+    )
+    when entry.state = 'pending' and entry.call_id = this_call then
+      jsonb_build_object('outcome', 'acquired', 'token', entry.token, 'attempt', entry.attempt)
+    when entry.state = 'pending' and entry.stale_at > moment then jsonb_build_object(
+      'outcome', 'in_progress',
+      'holder', entry.holder,
+      'expires_in_ms', ceil(extract(epoch from entry.stale_at - moment) * 1000)
+    )
+    when entry.attempt >= attempts_max then jsonb_build_object(
+      'outcome', 'failed',
+      'attempt', entry.attempt,
+      'error', case entry.state when 'failed' then entry.error else entry.holder || ' did not come back' end
+    )
+  end
+$$;
+
+-- Begins an operation that is new, has failed, or whose holder did not come back, under the next token; else says how it
+-- stands. See judge_operation for the words of the answer.
+create function begin_operation(
+  owner text, of_scope text, with_key text, hash text, new_holder text, pending_ms bigint, keep_ms bigint,
+  attempts_max integer, this_call uuid
+) returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  keep_for constant interval := keep_ms * interval '1 millisecond';
+  pending_for constant interval := pending_ms * interval '1 millisecond';
+  entry idempotency;
+  moment timestamp with time zone;
+  answer jsonb;
+begin
+  -- Those who repeat what is done, or wait for it, are the many: they lock nothing.
+  select * into entry from idempotency i where i.tenant = owner and i.scope = of_scope and i.key = with_key;
+  if found then
+    answer := judge_operation(entry, hash, attempts_max, this_call, clock_timestamp());
+    if answer is not null then
+      return answer;
+    end if;
+  end if;
+
+  for try in 1..100 loop
+    moment := clock_timestamp();
+    insert into idempotency (
+      tenant, scope, key, request_hash, state, token, call_id, attempt, holder, keep, begun_at, stale_at, expires_at
+    )
+    values (
+      owner, of_scope, with_key, hash, 'pending', nextval('idempotency_tokens'), this_call, 1, new_holder, keep_for, moment,
+      moment + pending_for, moment + pending_for + keep_for
+    )
+    on conflict do nothing
+    returning * into entry;
+    if found then
+      return jsonb_build_object('outcome', 'acquired', 'token', entry.token, 'attempt', 1);
+    end if;
+    select * into entry from idempotency i
+    where i.tenant = owner and i.scope = of_scope and i.key = with_key
+    for update;
+    -- Else it was deleted between the two.
+    exit when found;
+    if try = 100 then
+      raise exception 'an operation was begun and forgotten 100 times' using errcode = 'serialization_failure';
+    end if;
+  end loop;
+
+  -- Read again: the lock may have been waited for.
+  moment := clock_timestamp();
+  answer := judge_operation(entry, hash, attempts_max, this_call, moment);
+  if answer is not null then
+    return answer;
+  end if;
+  update idempotency i
+  set request_hash = hash, state = 'pending', token = nextval('idempotency_tokens'), call_id = this_call,
+    attempt = case when entry.expires_at <= moment then 1 else entry.attempt + 1 end,
+    holder = new_holder, keep = keep_for, begun_at = moment, settled_at = null, stale_at = moment + pending_for,
+    expires_at = moment + pending_for + keep_for, error = null, result = null
+  where i.tenant = owner and i.scope = of_scope and i.key = with_key
+  returning * into strict entry;
+  return jsonb_build_object('outcome', 'acquired', 'token', entry.token, 'attempt', entry.attempt);
+end
+$$;
+
+-- Says how an operation ended; false where it is not its holder's any more. The same again changes nothing.
+create function settle_operation(
+  owner text, of_scope text, with_key text, held_token bigint, end_state text, end_result jsonb, end_error text
+) returns boolean
+language plpgsql volatile set search_path from current as $$
+declare
+  moment constant timestamp with time zone := clock_timestamp();
+begin
+  update idempotency i
+  set state = end_state, result = end_result, error = end_error, settled_at = moment, expires_at = moment + i.keep
+  where i.tenant = owner and i.scope = of_scope and i.key = with_key and i.token = held_token and i.state = 'pending';
+  if found then
+    return true;
+  end if;
+  perform from idempotency i
+  where i.tenant = owner and i.scope = of_scope and i.key = with_key and i.token = held_token and i.state = end_state
+    and i.result is not distinct from end_result;
+  return found;
+end
+$$;
+
+-- Appends, and completes operations in the same step; see append_many for the words. A request may have
+-- "completes": {"scope", "key", "token", "result"}. Where one of them is not its holder's any more, the refusal is
+-- {"outcome": "idempotency_lost"}; but a repeat of what was written is recognised. Nothing can be on the way still, since an
+-- append holds the operation's row until its end.
+create function append_completing(requests jsonb) returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  request record;
+  answer jsonb;
+  lost integer;
+begin
+  for request in
+    select place::integer as place, value ->> 'tenant' as tenant, value -> 'completes' ->> 'scope' as scope,
+      value -> 'completes' ->> 'key' as key, (value -> 'completes' ->> 'token')::bigint as token
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    where value ? 'completes'
+    order by (value ->> 'tenant') collate "C", (value -> 'completes' ->> 'scope') collate "C",
+      (value -> 'completes' ->> 'key') collate "C"
+  loop
+    perform from idempotency i
+    where i.tenant = request.tenant and i.scope = request.scope and i.key = request.key and i.token = request.token
+      and i.state = 'pending'
+    for update;
+    if not found then
+      lost := least(coalesce(lost, request.place), request.place);
+    end if;
+  end loop;
+
+  if lost is null then
+    answer := append_events(requests);
+    if not answer ? 'appended' then
+      return answer;
+    end if;
+    perform settle_operation(
+      value ->> 'tenant', value -> 'completes' ->> 'scope', value -> 'completes' ->> 'key',
+      (value -> 'completes' ->> 'token')::bigint, 'completed', value -> 'completes' -> 'result', null)
+    from jsonb_array_elements(requests)
+    where value ? 'completes';
+    return answer;
+  end if;
+
+  return refused_unless_recorded(requests, lost, '{"outcome": "idempotency_lost"}');
+end
+$$;
+
+-- An operation as jsonb, in the words that the adapter decodes. Without its result, which may be large.
+create function operation_as_json(entry idempotency, moment timestamp with time zone) returns jsonb
+language sql stable as $$
+  select jsonb_build_object(
+    'tenant', entry.tenant,
+    'scope', entry.scope,
+    'key', entry.key,
+    'state', entry.state,
+    'request_hash', entry.request_hash,
+    'token', entry.token,
+    'attempt', entry.attempt,
+    'holder', entry.holder,
+    'begun_at', to_char(entry.begun_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    'settled_at', to_char(entry.settled_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    'stale_in_ms', case entry.state
+      when 'pending' then greatest(0, ceil(extract(epoch from entry.stale_at - moment) * 1000))
+    end,
+    'expires_in_ms', ceil(extract(epoch from entry.expires_at - moment) * 1000),
+    'error', entry.error
+  )
+$$;
+`,
+  },
+  {
+    id: 7,
+    file: '0007.do.conditions.sql',
+    checksum: '352255d613d6372926e340b9edb65d10f9dc838e0a39b391a22cef1756f66656',
+    sql: `-- Tags of events, and appends under conditions over several streams: refused once an event that the writer had not seen has
+-- certain tags.
+-- Older code survives it: it writes no tags, and what it writes matches no condition.
+
+create table event_tags (
+  tenant text collate "C" not null,
+  tag text collate "C" not null,
+  stream text collate "C" not null,
+  version integer not null,
+  type text collate "C" not null,
+  -- The event's place in the global order, as in events.
+  transaction_id xid8 not null,
+  position bigint not null,
+  -- The transaction that wrote it. That of the event may be a higher one, see there; and a reader's snapshot tells what it
+  -- has seen by the one that wrote.
+  written_by xid8 not null,
+  constraint event_tags_pkey primary key (tenant, tag, transaction_id, position)
+);
+-- What came lately, for conditions.
+create index event_tags_written on event_tags (tenant, tag, written_by);
+-- Whether an event has another tag as well.
+create index event_tags_stream on event_tags (tenant, stream, version, tag);
+
+-- Whether a tagged event fits one item of a query: {"tags": [...], "types": [...] or null}.
+create function fits_item(tagged event_tags, item jsonb) returns boolean
+language sql stable as $$
+  select (jsonb_typeof(item -> 'types') <> 'array' or item -> 'types' ? tagged.type) and not exists (
+    select from jsonb_array_elements_text(item -> 'tags') as wanted
+    where wanted <> tagged.tag and not exists (
+      select from event_tags other
+      where other.tenant = tagged.tenant and other.stream = tagged.stream and other.version = tagged.version
+        and other.tag = wanted
+    )
+  )
+$$;
+
+-- Events as place in the global order that fit any of the items, after a place, oldest first.
+create function match_tags(owner text, items jsonb, after_transaction xid8, after_position bigint, max_count integer)
+returns table (transaction_id xid8, "position" bigint, stream text, version integer)
+language sql stable set search_path from current as $$
+  select distinct matched.transaction_id, matched.position, matched.stream, matched.version
+  from jsonb_array_elements(items) as item
+  cross join lateral (
+    select t.*
+    from event_tags t
+    where t.tenant = owner and t.tag = item -> 'tags' ->> 0
+      and (t.transaction_id, t.position) > (after_transaction, after_position)
+      and fits_item(t, item)
+    order by t.transaction_id, t.position
+    limit max_count
+  ) matched
+  order by matched.transaction_id, matched.position
+  limit max_count
+$$;
+
+-- Makes writers of a tag and those who have a condition on it wait for each other. Held until the end of the transaction, and taken
+-- before anything else, always in the same order. Writers of a tag do not wait for other writers of it. An event that a condition
+-- matches has the first tag of an item, so that this one is enough.
+-- Very many tags at once are one lock on all of them: a server has room for some thousand locks.
+create function lock_tags(requests jsonb) returns void
+language plpgsql volatile as $$
+declare
+  all_tags constant bigint := hashtextextended('event_tags', 1);
+  keys bigint[];
+  are_exclusive boolean[];
+begin
+  select array_agg(key order by key), array_agg(is_exclusive order by key) into keys, are_exclusive
+  from (
+    select hashtextextended(owner || ' ' || tag, 0) as key, bool_or(conditional) as is_exclusive
+    from (
+      select request ->> 'tenant' as owner, item -> 'tags' ->> 0 as tag, true as conditional
+      from jsonb_array_elements(requests) as request, jsonb_array_elements(request -> 'condition' -> 'items') as item
+      union all
+      select request ->> 'tenant', tag, false
+      from jsonb_array_elements(requests) as request, jsonb_array_elements(request -> 'events') as event,
+        jsonb_array_elements_text(event -> 'metadata' -> 'tags') as tag
+      where request ? 'tagged'
+    ) wanted
+    group by 1
+  ) locks;
+  if array_length(keys, 1) > 256 then
+    perform pg_advisory_xact_lock(all_tags);
+    return;
+  end if;
+  perform pg_advisory_xact_lock_shared(all_tags);
+  for place in 1..coalesce(array_length(keys, 1), 0) loop
+    if are_exclusive[place] then
+      perform pg_advisory_xact_lock(keys[place]);
+    else
+      perform pg_advisory_xact_lock_shared(keys[place]);
+    end if;
+  end loop;
+end
+$$;
+
+-- What appends under conditions come to where one of these fails: null where all hold, else an answer as that of append_many, the
+-- refusal being {"outcome": "condition_failed", "events": [...]} or {"outcome": "epoch_changed", "epoch"}. The tags' locks are held, and this
+-- statement sees what was committed up to then, so that nothing can come between this and the append.
+create function judge_conditions(requests jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  request record;
+  store_epoch text;
+  snapshot pg_snapshot;
+  unseen jsonb;
+begin
+  select store_id::text || '/' || system_identifier into strict store_epoch from store_info;
+  for request in
+    select place::integer as place, value ->> 'tenant' as tenant, value -> 'condition' as condition
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    where value ? 'condition'
+    order by place
+  loop
+    if request.condition ->> 'epoch' <> store_epoch then
+      return refused_unless_recorded(
+        requests, request.place, jsonb_build_object('outcome', 'epoch_changed', 'epoch', store_epoch));
+    end if;
+    snapshot := (request.condition ->> 'snapshot')::pg_snapshot;
+    select jsonb_agg(event_as_json(e) order by e.transaction_id, e.position) into unseen
+    from (
+      select distinct t.stream, t.version
+      from jsonb_array_elements(request.condition -> 'items') as item
+      cross join lateral (
+        select t.*
+        from event_tags t
+        where t.tenant = request.tenant and t.tag = item -> 'tags' ->> 0
+          and (snapshot is null
+            or t.written_by >= pg_snapshot_xmin(snapshot) and not pg_visible_in_snapshot(t.written_by, snapshot))
+          and fits_item(t, item)
+        limit 16
+      ) t
+      limit 16
+    ) matched
+    join events e on e.tenant = request.tenant and e.stream = matched.stream and e.version = matched.version;
+    if unseen is not null then
+      return refused_unless_recorded(
+        requests, request.place, jsonb_build_object('outcome', 'condition_failed', 'events', unseen));
+    end if;
+  end loop;
+  return null;
+end
+$$;
+
+-- Keeps the tags of what was appended, where anything was.
+create function tag_appended(requests jsonb, answer jsonb) returns void
+language sql volatile as $$
+  insert into event_tags (tenant, tag, stream, version, type, transaction_id, position, written_by)
+  select e.tenant, tag, e.stream, e.version, e.type, e.transaction_id, e.position, pg_current_xact_id()
+  from jsonb_array_elements(requests) with ordinality as request (value, place)
+  join jsonb_array_elements(answer -> 'appended') with ordinality as written (value, place) using (place)
+  join events e on e.tenant = request.value ->> 'tenant' and e.stream = request.value ->> 'stream'
+    and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
+      and (written.value ->> 'version')::integer
+  cross join lateral jsonb_array_elements_text(e.metadata -> 'tags') as tag
+  where request.value ? 'tagged' and written.value ->> 'outcome' = 'appended'
+$$;
+
+-- What the adapter calls; see append_many for the words. A request may have a "fence": {"lease", "token"}, messages to "enqueue": see
+-- enqueue_messages, "tagged": true where any of its events has tags, and a "condition": {"items": [{"tags", "types"}], "epoch", "snapshot"},
+-- the last two null where nothing was seen.
+create or replace function append_events(requests jsonb) returns jsonb
+language plpgsql volatile set search_path from current as $$
+declare
+  has_conditions constant boolean := requests @? '$[*].condition';
+  has_tags constant boolean := requests @? '$[*].tagged';
+  answer jsonb;
+begin
+  if has_conditions or has_tags then
+    perform lock_tags(requests);
+  end if;
+  if requests @? '$[*].fence' then
+    answer := judge_fences(requests);
+    if answer is not null then
+      return answer;
+    end if;
+  end if;
+  if has_conditions then
+    answer := judge_conditions(requests);
+    if answer is not null then
+      return answer;
+    end if;
+  end if;
+  if jsonb_array_length(requests) = 1 then
+    answer := append_one(requests -> 0);
+  end if;
+  if answer is null then
+    answer := append_many(requests);
+  end if;
+  if has_tags then
+    perform tag_appended(requests, answer);
   end if;
   if requests @? '$[*].enqueue' then
     perform enqueue_appended(requests, answer);

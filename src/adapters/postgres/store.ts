@@ -2,23 +2,27 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AppendError, AppendResult, Capabilities, EventStore } from '../../store/event-store.js';
 import { checkAppend, checkAppendMany } from '../../store/limits.js';
+import type { IdempotencyStore } from '../../store/idempotency.js';
 import type { Leases } from '../../store/leases.js';
 import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
 import { appendAll } from './append.js';
+import { readMatching } from './conditions.js';
 import { lifted, type SqlContext } from './context.js';
 import { loadCheckpoint, loadSnapshot, markStream, saveCheckpoint, saveSnapshot } from './keeping.js';
+import { sqlIdempotency } from './idempotency.js';
 import { epochOf } from './life.js';
 import { sqlLeases } from './leases.js';
 import { sqlQueue } from './queue.js';
 import { listStreams, readAll, readStream } from './reading.js';
 
-/** An event store that keeps snapshots, leases and a message queue beside its streams. */
+/** An event store that keeps snapshots, leases, a message queue and operations by their keys beside its streams. */
 export interface SqlStore extends EventStore {
   readonly leases: Leases;
   readonly queue: MessageQueue;
+  readonly idempotency: IdempotencyStore;
   readonly snapshots: Snapshots;
 }
 
@@ -56,6 +60,7 @@ export const sqlStore = (parts: SqlStoreParts): SqlStore => {
       }),
     readStream: (request) => lifted(() => readStream(parts, request)),
     readAll: (request) => lifted(() => readAll(parts, request)),
+    readMatching: (request) => lifted(() => readMatching(parts, request)),
     subscribe: (request) => {
       const { epoch } = store;
       return pollingSubscription({ readAll: store.readAll, epoch, wake, isClosed: () => closed }, request);
@@ -69,6 +74,7 @@ export const sqlStore = (parts: SqlStoreParts): SqlStore => {
     },
     leases: sqlLeases(parts),
     queue: sqlQueue(parts),
+    idempotency: sqlIdempotency(parts),
     snapshots: {
       load: (key) => lifted(() => loadSnapshot(parts, key)),
       save: (key, snapshot) => lifted(() => saveSnapshot(parts, key, snapshot)),
@@ -76,7 +82,7 @@ export const sqlStore = (parts: SqlStoreParts): SqlStore => {
     close: async () => {
       closed = true;
       wake.notify();
-      await executor.close();
+      await Promise.all([executor.close(), parts.replica?.executor.close()]);
     },
   };
   return store;

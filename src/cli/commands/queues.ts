@@ -16,21 +16,39 @@ interface QueuesOptions extends LookOptions {
 
 const keyCharactersMax = 120;
 
-const ageOf = (ms: number): string =>
+export const ageOf = (ms: number): string =>
   ms < 1_000 ? `${ms} ms` : ms < 120_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;
 
 const widths = [9, 8, 8, 10] as const;
-const row = (cells: ReadonlyArray<string>): string =>
-  cells.map((cell, index) => cell.padStart(widths[index] ?? 0)).join('  ');
+/** `from` is the column that the first cell stands in. */
+const row = (cells: ReadonlyArray<string>, from = 0): string =>
+  cells.map((cell, index) => cell.padStart(widths[from + index] ?? 0)).join('  ');
 
-const lineOf = ({ index, depth, parked, oldestMs, hottest }: PartitionDepth): string =>
-  row([
-    String(index),
-    String(depth),
-    String(parked),
-    depth + parked === 0 ? '-' : ageOf(oldestMs),
-    hottest.map(({ key, depth: of }) => `${escapeForDisplay(key, keyCharactersMax)} ${of}`).join(', '),
-  ]).trimEnd();
+const ageIn = (messages: number, oldestMs: number): string => (messages === 0 ? '-' : ageOf(oldestMs));
+
+const keysIn = (hottest: PartitionDepth['hottest']): string =>
+  hottest.map(({ key, depth: of }) => `${escapeForDisplay(key, keyCharactersMax)} ${of}`).join(', ');
+
+const lineOf = ({ index, depth, parked, oldestMs, hottest }: PartitionDepth): string => {
+  const cells = [String(index), String(depth), String(parked), ageIn(depth + parked, oldestMs)];
+  return row([...cells, keysIn(hottest)]).trimEnd();
+};
+
+/** All queues that hold messages, one on each line. */
+const showAll = async (session: Session, store: EventStore): Promise<void> => {
+  const queue = queueOf(store);
+  const names = await toPromise(queue.names());
+  if (names.length === 0) return session.err('no messages in any queue');
+  await session.out(session.colors.dim(row(['waiting', 'parked', 'oldest'], 1) + '  queue: keys with most'));
+  for (const name of names) {
+    if (session.signal.aborted) return;
+    for (const { depth, parked, oldestMs, hottest } of await toPromise(queue.depths(name, 1))) {
+      const numbers = row([String(depth), String(parked), ageIn(depth + parked, oldestMs)], 1);
+      const keys = hottest.length === 0 ? '' : `: ${keysIn(hottest)}`;
+      await session.out(`${numbers}  ${session.colors.bold(escapeForDisplay(name, 200))}${keys}`);
+    }
+  }
+};
 
 const show = async (
   session: Session,
@@ -52,7 +70,10 @@ const show = async (
 const examples = `
 Parked messages are dead letters: see watersmeet dead-letters. Those that wait behind one are counted as waiting.
 
+Without a name: all queues that hold messages, one on each line.
+
 Examples:
+  $ watersmeet queues
   $ watersmeet queues inventory --partitions 8
   $ watersmeet queues inventory mails --json
 `;
@@ -60,12 +81,12 @@ Examples:
 export const addQueues = (cli: Command, session: Session, open: Opener = lookInto): void => {
   const queues = cli
     .command('queues')
-    .summary('show how much waits in a queue, and for how long')
+    .summary('show how much waits in the queues, and for how long')
     .description(
       'Shows for each partition how many messages wait, how many are parked, the age of the oldest that is due, and the keys with most messages.',
     );
   withLookOptions(queues, { tenant: false })
-    .argument('<queue...>', 'names of the queues')
+    .argument('[queue...]', 'names of the queues (default: all that hold messages)')
     .option(
       '--partitions <n>',
       'how many partitions their workers use (default: the queue as a whole)',
@@ -75,7 +96,10 @@ export const addQueues = (cli: Command, session: Session, open: Opener = lookInt
     .addHelpText('after', examples)
     .action((names: ReadonlyArray<string>, options: QueuesOptions) =>
       open(session, options, async (store) => {
-        for (const name of names) await show(session, name, options, store);
+        const { partitions, json } = options;
+        if (names.length === 0 && partitions === 1 && json !== true) return showAll(session, store);
+        const all = names.length > 0 ? names : await toPromise(queueOf(store).names());
+        for (const name of all) await show(session, name, options, store);
       }),
     );
 };

@@ -1,11 +1,11 @@
 /** `watersmeet run`: feeds an input to a saga, does what is owed, and says what came of it. */
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
-import type { Program } from '../../runtime/program.js';
-import { runCases, type RunProgress } from '../../runtime/run-cases.js';
-import type { SagaHooks } from '../../runtime/saga-context.js';
-import { sagaRuntime } from '../../runtime/saga-runtime.js';
-import { survey } from '../../runtime/survey.js';
+import type { Program } from '../../runtime/saga/program.js';
+import { runCases, type RunProgress } from '../../runtime/saga/run-cases.js';
+import type { SagaHooks } from '../../runtime/saga/saga-context.js';
+import { sagaRuntime } from '../../runtime/saga/saga-runtime.js';
+import { survey } from '../../runtime/saga/survey.js';
 import { exitCodes } from '../failure.js';
 import { badOption, shareOf, wholeNumber } from '../options.js';
 import { storeForInput, withStore } from '../open-store.js';

@@ -1,8 +1,8 @@
 /** `watersmeet saga <stream>`: the trunk, its branches and merges drawn in text, and each conflict explained. */
 import type { Command } from 'commander';
-import { describeConflict } from '../../core/describe-conflict.js';
-import { drawSaga, legend } from '../../core/draw.js';
-import { explainConflicts } from '../../core/explain.js';
+import { describeConflict } from '../../core/saga/describe-conflict.js';
+import { drawSaga, legend } from '../../core/saga/draw.js';
+import { explainConflicts } from '../../core/saga/explain.js';
 import { categoryOf } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
 import {

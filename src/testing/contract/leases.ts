@@ -21,7 +21,7 @@ import {
   writesNothing,
 } from './support.js';
 
-const leasesOf = (store: EventStore): Leases => {
+export const leasesOf = (store: EventStore): Leases => {
   if (store.leases === undefined) return assert.fail('the store says that it keeps leases, and has none');
   return store.leases;
 };

@@ -1,9 +1,9 @@
 /** Who acts in an exploration: a process for each message, followers, and the one that finishes what is owed. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { SagaMessage } from '../../core/reacting.js';
-import type { Saga } from '../../core/saga.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
+import type { Saga } from '../../core/saga/saga.js';
 import type { Environment } from '../../runtime/environment.js';
-import { sagaRuntime } from '../../runtime/saga-runtime.js';
+import { sagaRuntime } from '../../runtime/saga/saga-runtime.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { Actor } from './local.js';
 import type { Ended } from './process.js';

@@ -1,9 +1,9 @@
 /** What no schedule may do to a stream, whatever the saga: counted from the records as they are written, not from what a fold makes of them. */
 import type { RecordedEvent } from '../../core/event.js';
-import type { AnyEvent } from '../../core/merge.js';
-import { recordTypes } from '../../core/saga.js';
-import type { SagaFold } from '../../core/saga-fold.js';
-import { headerOf, sagaMerged } from '../../core/saga-records.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import { recordTypes } from '../../core/saga/saga.js';
+import type { SagaFold } from '../../core/saga/saga-fold.js';
+import { headerOf, sagaMerged } from '../../core/saga/saga-records.js';
 
 /** How often each thing has happened. */
 export interface Tally {

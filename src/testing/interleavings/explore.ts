@@ -1,5 +1,5 @@
 /** Runs the schedules: all of them, or some by seed, until each has come to an end that can be judged. */
-import type { Saga } from '../../core/saga.js';
+import type { Saga } from '../../core/saga/saga.js';
 import { dice } from '../../runtime/dice.js';
 import { followerOf } from './actors.js';
 import {

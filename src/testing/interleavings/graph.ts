@@ -3,7 +3,7 @@
  * so that a schedule which comes into a known one need not be run on; and calls that do not touch each other, such as two
  * reads, come to the same situation in either order.
  */
-import type { Saga } from '../../core/saga.js';
+import type { Saga } from '../../core/saga/saga.js';
 import { futureText, type LogNode, type LogTree } from './log.js';
 import { type Actor, interner, type Local, type Locals } from './local.js';
 import { partText } from './outcome.js';

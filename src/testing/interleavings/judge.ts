@@ -1,7 +1,7 @@
 /** Judges the end of a schedule: the engine's own promises, the user's invariants, and whether it is the same end as the others. */
 import { createTwoFilesPatch } from 'diff';
 import { canonicalJson, type Json } from '../../core/json.js';
-import type { Saga } from '../../core/saga.js';
+import type { Saga } from '../../core/saga/saga.js';
 import { codecOf } from '../../core/codec.js';
 import type { LogNode } from './log.js';
 import type { Local } from './local.js';

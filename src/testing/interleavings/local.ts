@@ -4,8 +4,8 @@
  */
 import type { AppendRequest } from '../../store/event-store.js';
 import { expectedAfter } from '../../core/stream.js';
-import { recordTypes, type Saga } from '../../core/saga.js';
-import type { MergeSagaStateRecord } from '../../core/saga-records.js';
+import { recordTypes, type Saga } from '../../core/saga/saga.js';
+import type { MergeSagaStateRecord } from '../../core/saga/saga-records.js';
 import { type Effect, forkText, type LogNode, type LogTree, tailText } from './log.js';
 import type { Part } from './watch.js';
 import { type Ended, launch, type Request, type Turn, type Work } from './process.js';

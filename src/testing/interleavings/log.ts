@@ -7,12 +7,12 @@ import { makeStreamTable, type StreamTable } from '../../adapters/memory/stream-
 import type { RecordedEvent } from '../../core/event.js';
 import { canonicalJson, type Json } from '../../core/json.js';
 import { codecOf } from '../../core/codec.js';
-import type { AnyEvent, ReleasedMessage } from '../../core/merge.js';
-import type { Instance } from '../../core/reacting.js';
-import { recordTypes, type Saga } from '../../core/saga.js';
-import { emptyFold, type SagaFold, step } from '../../core/saga-fold.js';
-import { headerOf } from '../../core/saga-records.js';
-import { cloneTimeouts } from '../../core/saga-timeouts.js';
+import type { AnyEvent, ReleasedMessage } from '../../core/merge/merge.js';
+import type { Instance } from '../../core/saga/reacting.js';
+import { recordTypes, type Saga } from '../../core/saga/saga.js';
+import { emptyFold, type SagaFold, step } from '../../core/saga/saga-fold.js';
+import { headerOf } from '../../core/saga/saga-records.js';
+import { cloneTimeouts } from '../../core/saga/saga-timeouts.js';
 import { checkAppend, defaultLimits } from '../../store/limits.js';
 import { engineProblems, noTally, type Tally } from './checks.js';
 import type { Request } from './process.js';

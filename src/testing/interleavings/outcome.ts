@@ -1,9 +1,14 @@
 /** What a schedule came to, as those who judge it see it; and which parts of it they have looked at. */
 import type { RecordedEvent } from '../../core/event.js';
 import { canonicalJson, type Json } from '../../core/json.js';
-import type { AnyEvent } from '../../core/merge.js';
-import { recordTypes } from '../../core/saga.js';
-import { compensationApplied, compensationFailed, headerOf, sagaMerged } from '../../core/saga-records.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import { recordTypes } from '../../core/saga/saga.js';
+import {
+  compensationApplied,
+  compensationFailed,
+  headerOf,
+  sagaMerged,
+} from '../../core/saga/saga-records.js';
 import type { LogNode } from './log.js';
 import type { OutcomePart, Part } from './watch.js';
 

@@ -34,6 +34,8 @@ const capabilities: Capabilities = {
   multiProcess: false,
   leases: false,
   queue: false,
+  idempotency: false,
+  conditions: false,
 };
 
 /** Starts a process; resolves at its first call. A process makes one call at a time, as handlers and mergers do. */

@@ -1,6 +1,6 @@
 /** A failing schedule for people: its steps in words, the trunk and branches it leads to, and what is wrong at its end. */
-import { drawSaga, legend } from '../../core/draw.js';
-import { recordTypes, reservedTypes } from '../../core/saga.js';
+import { drawSaga, legend } from '../../core/saga/draw.js';
+import { recordTypes, reservedTypes } from '../../core/saga/saga.js';
 import { escapeForDisplay, expectedAfter } from '../../core/stream.js';
 import type { Effect, LogNode } from './log.js';
 import type { Local } from './local.js';

@@ -3,8 +3,8 @@
  * as nobody does, streams that differ in these alone are one.
  */
 import * as E from 'fp-ts/lib/Either.js';
-import type { AnyEvent, Conflict, ConflictBranch, ReleasedMessage } from '../../core/merge.js';
-import type { MergedInfo, Saga } from '../../core/saga.js';
+import type { AnyEvent, Conflict, ConflictBranch, ReleasedMessage } from '../../core/merge/merge.js';
+import type { MergedInfo, Saga } from '../../core/saga/saga.js';
 
 type Watched = 'versions' | 'trunkEvents';
 

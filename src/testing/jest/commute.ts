@@ -1,6 +1,6 @@
 /** `toCommute`: two events come to the same state in either order. */
-import type { AnyEvent } from '../../core/merge.js';
-import { titled } from '../../core/describe-conflict.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import { titled } from '../../core/saga/describe-conflict.js';
 import { deepFreeze, type Json } from '../../core/json.js';
 import { compared, type MatcherContext, type MatcherResult, plainly } from './context.js';
 

@@ -1,6 +1,6 @@
 /** `toConverge`: every schedule of concurrent messages comes to the same end. */
-import type { SagaMessage } from '../../core/reacting.js';
-import type { Saga } from '../../core/saga.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
+import type { Saga } from '../../core/saga/saga.js';
 import { type Exploration, exploreInterleavings } from '../interleavings/interleavings.js';
 import { type MatcherContext, type MatcherResult, plainly } from './context.js';
 

@@ -1,8 +1,8 @@
 /** What a matcher was given, told apart: the outcome of a scenario, the events of a stream, a stream in a store, a saga's view. */
-import { drawSaga } from '../../core/draw.js';
+import { drawSaga } from '../../core/saga/draw.js';
 import type { RecordedEvent } from '../../core/event.js';
-import { reservedTypes } from '../../core/saga.js';
-import type { SagaView } from '../../core/saga-view.js';
+import { reservedTypes } from '../../core/saga/saga.js';
+import type { SagaView } from '../../core/saga/saga-view.js';
 import type { StreamName, Tenant } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { MatcherContext, MatcherResult } from './context.js';

@@ -1,8 +1,8 @@
 /** The matchers of `watersmeet/jest`: what they compare, and what they say. Each is given Jest's own printing. */
 import type { RecordedEvent } from '../../core/event.js';
-import { explainConflicts } from '../../core/explain.js';
-import { reservedTypes } from '../../core/saga.js';
-import * as records from '../../core/saga-records.js';
+import { explainConflicts } from '../../core/saga/explain.js';
+import { reservedTypes } from '../../core/saga/saga.js';
+import * as records from '../../core/saga/saga-records.js';
 import { compared, type MatcherContext, type MatcherResult, plainly } from './context.js';
 import { drawingOf, type Look, looking } from './look.js';
 import { toCommute } from './commute.js';

@@ -8,8 +8,8 @@
  */
 import type { RecordedEvent } from '../../core/event.js';
 import type { Json } from '../../core/json.js';
-import { recordTypes, reservedTypes } from '../../core/saga.js';
-import * as records from '../../core/saga-records.js';
+import { recordTypes, reservedTypes } from '../../core/saga/saga.js';
+import * as records from '../../core/saga/saga-records.js';
 import { isRecordedEvent } from './look.js';
 
 const lineMax = 120;

@@ -1,5 +1,5 @@
 /** The matchers as the two typings of `expect` show them: `R` is what a matcher answers, `T` what it was given. */
-import type { AnyEvent } from '../../core/merge.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
 import type { InterleavingOptions } from '../interleavings/interleavings.js';
 import type { StoredStream } from './look.js';
 import type { Expected } from '../scenario/expected.js';

@@ -1,7 +1,7 @@
 /** Random values of an io-ts codec, for fast-check: small, alike, and storable, so that they meet each other. */
 import * as fc from 'fast-check';
 import type * as t from 'io-ts';
-import { type Codec, codecOf, type DataOf, type Definition } from '../../core/codec.js';
+import { type Codec, codecOf, type DataOf, type Definition, type Definitions } from '../../core/codec.js';
 import { taggedError } from '../../core/fault.js';
 import { findJsonProblem } from '../../core/json.js';
 
@@ -232,4 +232,24 @@ export const arbitraryOf = <D extends Definition>(definition: D, name = '$'): fc
   const derived = derive(codec, place);
   if (derived === undefined) throw missing(codec, place, 'its values have no end');
   return derived as fc.Arbitrary<DataOf<D>>;
+};
+
+/** An arbitrary for the data of each type: as given, else of its codec. `lacks` are the words for a type that there is not. */
+export const arbitrariesFor = (
+  caller: string,
+  lacks: string,
+  definitions: Definitions,
+  given: Readonly<Record<string, fc.Arbitrary<unknown>>> = {},
+): Readonly<Record<string, fc.Arbitrary<unknown>>> => {
+  const unknown = Object.keys(given).filter((type) => !Object.hasOwn(definitions, type));
+  if (unknown.length > 0)
+    throw new TypeError(
+      `${caller}: ${lacks} ${unknown.join(', ')}; there are ${Object.keys(definitions).join(', ')}`,
+    );
+  return Object.fromEntries(
+    Object.entries(definitions).map(([type, definition]) => [
+      type,
+      given[type] ?? arbitraryOf(definition, type),
+    ]),
+  );
 };

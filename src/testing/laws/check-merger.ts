@@ -1,21 +1,10 @@
 /** Tries a saga's merger against the laws of merging, over histories that its own handlers make. */
-import * as fc from 'fast-check';
-import type { AnyEvent } from '../../core/merge.js';
-import type { Saga, StateOfSaga } from '../../core/saga.js';
-import { arbitraryOf } from './arbitraries.js';
-import {
-  areStoredEqual,
-  type Breach,
-  type Equals,
-  invariant,
-  type Law,
-  laws,
-  purity,
-  type Verdict,
-} from './laws.js';
+import type * as fc from 'fast-check';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { Saga, StateOfSaga } from '../../core/saga/saga.js';
+import { arbitrariesFor } from './arbitraries.js';
+import { areStoredEqual, invariant, type Law, laws, purity } from './laws.js';
 import type { Track } from './play.js';
-import { guardPrototypes } from './purity.js';
-import { layTrack, scenarios, type StepKind } from './scenario.js';
 import {
   counterexampleOf,
   type LawName,
@@ -23,8 +12,10 @@ import {
   type MergerCounterexample,
   type MergerReport,
   reportText,
-  skipped,
+  type ReportWords,
 } from './report.js';
+import { layTrack, scenarios, type StepKind } from './scenario.js';
+import { chooseLaws, type Equals, seedOf, type Trial, tryLaws } from './try-laws.js';
 
 export interface CheckMergerOptions<S = unknown> {
   /** For each type of message (with `steps: 'events'`, of event) whose data cannot be derived from its codec, or should be likelier to meet. */
@@ -51,125 +42,16 @@ export interface CheckMergerOptions<S = unknown> {
   readonly withOnMerged?: boolean;
 }
 
-interface Trial {
-  readonly saga: Saga;
-  readonly kind: StepKind;
-  readonly data: Readonly<Record<string, fc.Arbitrary<unknown>>>;
-  readonly equals: Equals;
-  readonly seed: number;
-  readonly runs: number;
-  readonly path: string | undefined;
-}
-
-/** Runs a judgement on each history; `isHeld` false ends the runs, and fast-check looks for a smaller history. */
-const overHistories = (trial: Trial, isHeld: (track: Track) => boolean) => {
-  // No verdict: a mistake in an arbitrary, an `equals` or an invariant.
-  let mistake: { readonly thrown: unknown } | undefined;
-  const property = fc.property(scenarios(trial.data), (scenario) => {
-    if (mistake !== undefined) return true;
-    try {
-      return isHeld(layTrack(trial.saga, trial.kind, scenario));
-    } catch (thrown) {
-      mistake = { thrown };
-      return false;
-    }
-  });
-  const { seed, runs: numRuns, path } = trial;
-  const details = fc.check(property, { seed, numRuns, ...(path !== undefined && { path }) });
-  if (mistake !== undefined) throw mistake.thrown;
-  return details;
-};
-
-/** What a merger does to the prototypes of the process ends with the judgement. */
-const judged = (law: Law, track: Track, equals: Equals): Verdict => {
-  const undo = guardPrototypes();
-  try {
-    return law.judge(track, equals);
-  } finally {
-    undo();
-  }
-};
-
-/** The same histories again, for one law that does not hold on all of them: up to the smallest on which it does not. */
-const smallest = (trial: Trial, law: Law): MergerCounterexample | undefined => {
-  let breach: Breach | undefined;
-  const details = overHistories(trial, (track) => {
-    const verdict = judged(law, track, trial.equals);
-    if (typeof verdict === 'string') return true;
-    // The last one is the smallest: shrinking goes on from what still breaks the law.
-    breach = verdict;
-    return false;
-  });
-  return breach && counterexampleOf(breach, law, details.counterexamplePath ?? '', trial.seed);
-};
-
-interface Tally {
-  readonly law: Law;
-  runs: number;
-  refused: number;
-  aside: number;
-  first: Breach | undefined;
-}
-
-const judgeInto = (tally: Tally, track: Track, equals: Equals): void => {
-  const verdict = judged(tally.law, track, equals);
-  tally.runs += 1;
-  if (verdict === 'refused') tally.refused += 1;
-  else if (verdict === 'aside') tally.aside += 1;
-  else if (verdict !== 'held') tally.first = verdict;
-};
-
-const resultOf = (trial: Trial, { law, runs, refused, aside, first }: Tally): LawResult => {
-  const said = { name: law.name as LawName, says: law.says, runs, refused, aside };
-  if (first === undefined) return { ...said, status: runs === aside ? 'untested' : 'holds' };
-  // A merger that is not deterministic need not fail twice.
-  const counterexample = smallest(trial, law) ?? counterexampleOf(first, law, '', trial.seed);
-  return { ...said, status: 'broken', counterexample };
-};
-
-/** All laws over the same histories, each until it breaks. */
-const tryLaws = (trial: Trial, chosen: ReadonlyArray<Law>): ReadonlyArray<LawResult> => {
-  const tallies = chosen.map((law): Tally => ({ law, runs: 0, refused: 0, aside: 0, first: undefined }));
-  const isImpure = (): boolean =>
-    tallies.some(({ law, first }) => first !== undefined && purity.includes(law));
-  overHistories(trial, (track) => {
-    for (const tally of tallies)
-      if (tally.first === undefined && (purity.includes(tally.law) || !isImpure()))
-        judgeInto(tally, track, trial.equals);
-    return true;
-  });
-  return tallies.map((tally) =>
-    isImpure() && !purity.includes(tally.law) ? skipped(tally.law) : resultOf(trial, tally),
-  );
-};
-
-const dataOf = (saga: Saga, kind: StepKind, given: CheckMergerOptions['arbitraries'] = {}) => {
-  const unknown = Object.keys(given).filter((type) => !Object.hasOwn(saga[kind], type));
-  if (unknown.length > 0)
-    throw new TypeError(
-      `checkMerger: ${saga.name} has no ${kind} ${unknown.join(', ')}; there are ${Object.keys(saga[kind]).join(', ')}`,
-    );
-  return Object.fromEntries(
-    Object.entries(saga[kind]).map(([type, definition]) => [
-      type,
-      given[type] ?? arbitraryOf(definition, type),
-    ]),
-  );
-};
-
 const chosenLaws = (options: CheckMergerOptions): ReadonlyArray<Law> => {
   const invariants = Object.entries(options.invariants ?? {}).map(([name, holds]) => invariant(name, holds));
-  const all = [...purity, ...laws, ...invariants];
-  const chosen =
-    options.laws === undefined ? all : all.filter(({ name }) => options.laws?.includes(name as LawName));
-  const names = new Set(all.map(({ name }) => name));
-  const unknown = (options.laws ?? []).filter((name) => !names.has(name));
-  if (unknown.length > 0 || chosen.length === 0)
-    throw new TypeError(`checkMerger: no law ${unknown.join(', ')}; there are ${[...names].join(', ')}`);
-  if (options.path !== undefined && (options.seed === undefined || chosen.length !== 1))
-    throw new TypeError('checkMerger: a path leads through the histories of one seed and one law: give both');
-  return chosen;
+  return chooseLaws('checkMerger', [...purity, ...laws, ...invariants], options);
 };
+
+const wordsOf = (name: string): ReportWords => ({
+  subject: `The merger of ${name}`,
+  untested: 'was not asked: no history led to a conflict',
+  advice: 'Give `arbitraries` with which handlers decide something that does not commute.',
+});
 
 /**
  * Tries the laws of merging on random histories of the saga, each played by the engine itself, without a store. Answers a
@@ -189,21 +71,23 @@ export const checkMerger = <T extends Saga>(
       `checkMerger: saga ${saga.name} has no merger, it answers a conflict by ${saga.onConflict}`,
     );
   const kind = options.steps ?? 'messages';
-  const seed = options.seed ?? Math.floor(Math.random() * 0x7fffffff);
+  const seed = seedOf(options);
   const checked: Saga<unknown, AnyEvent> =
     options.withOnMerged === false ? { ...saga, onMerged: undefined } : saga;
-  const trial: Trial = {
-    saga: checked,
-    kind,
-    data: dataOf(saga, kind, options.arbitraries),
+  const data = arbitrariesFor('checkMerger', `${saga.name} has no ${kind}`, saga[kind], options.arbitraries);
+  const trial: Trial<Track, MergerCounterexample> = {
+    histories: scenarios(data).map((scenario) => () => layTrack(checked, kind, scenario)),
+    purity,
+    exampleOf: counterexampleOf,
     equals: (options.equals as Equals | undefined) ?? areStoredEqual(checked),
     seed,
     runs: options.runs ?? 300,
     path: options.path,
   };
-  const results = tryLaws(trial, chosenLaws(options as CheckMergerOptions));
+  // Their names are those of the laws that were chosen.
+  const results = tryLaws(trial, chosenLaws(options as CheckMergerOptions)) as ReadonlyArray<LawResult>;
   const ok = results.every(({ status }) => status === 'holds');
-  return { ok, saga: saga.name, seed, laws: results, text: reportText(saga.name, seed, results) };
+  return { ok, saga: saga.name, seed, laws: results, text: reportText(wordsOf(saga.name), seed, results) };
 };
 
 /** As `checkMerger`, but throws an `Error` with the report's text unless every law holds; else it answers the report. */

@@ -1,10 +1,9 @@
 /** What a merger must keep, law by law, each as a judgement over one random history. */
 import * as E from 'fp-ts/lib/Either.js';
 import { isDeepStrictEqual } from 'node:util';
-import { encodeWith } from '../../core/codec.js';
+import { type Codec, encodeWith } from '../../core/codec.js';
 import { isJsonEqual } from '../../core/json.js';
-import type { AnyEvent, Merger } from '../../core/merge.js';
-import type { Saga } from '../../core/saga.js';
+import type { AnyEvent, Merger } from '../../core/merge/merge.js';
 import {
   conflictOf,
   emptied,
@@ -15,39 +14,15 @@ import {
   type Track,
   unmoved,
 } from './play.js';
-import { changesInput, type Said, touchesPrototype, twoAnswers } from './purity.js';
+import { changesInput, saidValue, touchesPrototype, twoAnswers } from './purity.js';
+import type { BreachOf, Equals, LawOf, Shown, VerdictOf } from './try-laws.js';
 
-/** Something that a breach shows: a state, an answer, or why there is none. */
-export interface Shown {
-  readonly label: string;
-  readonly value: unknown;
-}
-
-/** Where a law does not hold. */
-export interface Breach {
-  /** In one sentence. */
-  readonly problem: string;
-  /** The history, cut down to what matters. */
-  readonly track: Track;
-  /** What came of it. Where there are two, they should be equal and are not. */
-  readonly merged: ReadonlyArray<Shown>;
-}
-
-/** `refused`: the merger did not answer. `aside`: no conflict came of this history, or one in which order matters by intent. */
-export type Verdict = 'held' | 'refused' | 'aside' | Breach;
-
-export type Equals = (a: unknown, b: unknown) => boolean;
-
-export interface Law {
-  readonly name: string;
-  /** In words. */
-  readonly says: string;
-  readonly formula?: string;
-  readonly judge: (track: Track, equals: Equals) => Verdict;
-}
+export type Breach = BreachOf<Track>;
+export type Law = LawOf<Track>;
+type Verdict = VerdictOf<Track>;
 
 /** Whether two states are written equal; those that cannot be written are compared as they are. */
-export const areStoredEqual = (saga: Saga): Equals => {
+export const areStoredEqual = (saga: { readonly state: Codec }): Equals => {
   return (a, b) => {
     const [left, right] = [a, b].map((state) => encodeWith('state', saga.state, state));
     return left !== undefined && right !== undefined && E.isRight(left) && E.isRight(right)
@@ -90,8 +65,6 @@ const against = (track: Track, equals: Equals, problem: string, expected: Shown,
 };
 
 const mergerOf = (track: Track): Merger<unknown, AnyEvent> => track.saga.merger as Merger<unknown, AnyEvent>;
-
-const saidValue = (said: Said): unknown => ('threw' in said ? `threw: ${said.threw}` : said.answered);
 
 const deterministic: Law = {
   name: 'deterministic',

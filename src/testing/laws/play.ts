@@ -1,15 +1,21 @@
 /** A saga's trunk and the branches that have left it, merged by the engine itself in any order and grouping. */
 import * as E from 'fp-ts/lib/Either.js';
-import { type BuiltConflict, buildConflict } from '../../core/conflict.js';
+import { type BuiltConflict, buildConflict } from '../../core/saga/conflict.js';
 import type { EventData } from '../../core/event.js';
 import { taggedError } from '../../core/fault.js';
-import type { AnyEvent } from '../../core/merge.js';
-import { branchRecord, type Decision, type Instance, instanceOf, stateHash } from '../../core/reacting.js';
-import { resolvePending } from '../../core/resolving.js';
-import { recordTypes, type Saga } from '../../core/saga.js';
-import { type SagaLog, sagaLog } from '../../core/saga-log.js';
-import type { SagaMergedRecord, SagaMergeRefusedRecord } from '../../core/saga-records.js';
-import type { LogEvent, SagaView } from '../../core/saga-view.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import {
+  branchRecord,
+  type Decision,
+  type Instance,
+  instanceOf,
+  stateHash,
+} from '../../core/saga/reacting.js';
+import { resolvePending } from '../../core/saga/resolving.js';
+import { recordTypes, type Saga } from '../../core/saga/saga.js';
+import { type SagaLog, sagaLog } from '../../core/saga/saga-log.js';
+import type { SagaMergedRecord, SagaMergeRefusedRecord } from '../../core/saga/saga-records.js';
+import type { LogEvent, SagaView } from '../../core/saga/saga-view.js';
 import { defaultTenant } from '../../core/stream.js';
 
 /** A message or event, and how many steps of the trunk its writer has not seen. */

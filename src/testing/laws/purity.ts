@@ -1,7 +1,7 @@
 /** Whether a merger is a pure function of its conflict: asked twice, on another day, with frozen and with loose input. */
 import * as E from 'fp-ts/lib/Either.js';
 import { isDeepStrictEqual } from 'node:util';
-import type { AnyEvent, Conflict, Merger } from '../../core/merge.js';
+import type { AnyEvent, Conflict, Merger } from '../../core/merge/merge.js';
 
 type AnyConflict = Conflict<unknown, AnyEvent>;
 type AnyMerger = Merger<unknown, AnyEvent>;
@@ -23,6 +23,11 @@ export const ask = (merger: AnyMerger, conflict: AnyConflict): Said => {
     return { threw: thrown instanceof Error ? thrown.message : String(thrown) };
   }
 };
+
+export const saidValue = (said: Said): unknown => ('threw' in said ? `threw: ${said.threw}` : said.answered);
+
+/** Asks what is tried about an input, and keeps a throw for an answer. */
+export type Ask<Input> = (input: Input) => Said;
 
 const hourMs = 3_600_000;
 
@@ -46,17 +51,23 @@ const anHourLater = <A>(run: () => A): A => {
   }
 };
 
-/** The two different answers of a merger that is given one conflict three times, twice as the very same object. */
+/** The two different answers of what is asked three times for one input, twice with the very same object. */
+export const twoAnswersOf = <Input>(
+  asked: Ask<Input>,
+  input: Input,
+  equal: Input,
+): readonly [Said, Said] | undefined => {
+  const first = asked(input);
+  for (const other of [asked(input), anHourLater(() => asked(equal))])
+    if (!isDeepStrictEqual(first, other)) return [first, other];
+  return undefined;
+};
+
 export const twoAnswers = (
   merger: AnyMerger,
   conflict: AnyConflict,
   equal: AnyConflict,
-): readonly [Said, Said] | undefined => {
-  const first = ask(merger, conflict);
-  for (const other of [ask(merger, conflict), anHourLater(() => ask(merger, equal))])
-    if (!isDeepStrictEqual(first, other)) return [first, other];
-  return undefined;
-};
+): readonly [Said, Said] | undefined => twoAnswersOf((input) => ask(merger, input), conflict, equal);
 
 /** A copy that may be changed. Keys are defined, not assigned: `__proto__` is a key like any other here. */
 const looseCopy = (value: unknown, known = new Map<object, object>()): unknown => {
@@ -82,20 +93,28 @@ const sidesOf = ({ current, branches }: AnyConflict) => ({
   branches: branches.map(({ base, state, events }) => ({ base, state, events })),
 });
 
-/** What the merger did to a conflict that it could change: the conflict before and after. */
-export const changesInput = (
-  merger: AnyMerger,
-  conflict: AnyConflict,
-): { readonly before: unknown; readonly after: unknown; readonly threw: string | undefined } | undefined => {
-  const loose = looseCopy(conflict) as AnyConflict;
-  const onLoose = ask(merger, loose);
-  const onFrozen = ask(merger, conflict);
-  const isChanged = !isDeepStrictEqual(loose, looseCopy(conflict));
+/** What was done to an input that could be changed: as it was before, and after. */
+export interface InputChange {
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly threw: string | undefined;
+}
+
+export const changesInputOf = <Input>(
+  asked: Ask<Input>,
+  input: Input,
+  shown: (input: Input) => unknown,
+): InputChange | undefined => {
+  const loose = looseCopy(input) as Input;
+  const onLoose = asked(loose);
+  const onFrozen = asked(input);
+  const isChanged = !isDeepStrictEqual(loose, looseCopy(input));
   const threw = 'threw' in onFrozen && !('threw' in onLoose) ? onFrozen.threw : undefined;
-  return isChanged || threw !== undefined
-    ? { before: sidesOf(conflict), after: sidesOf(loose), threw }
-    : undefined;
+  return isChanged || threw !== undefined ? { before: shown(input), after: shown(loose), threw } : undefined;
 };
+
+export const changesInput = (merger: AnyMerger, conflict: AnyConflict): InputChange | undefined =>
+  changesInputOf((input) => ask(merger, input), conflict, sidesOf);
 
 const builtIns = { Object, Array, Function, String, Number, Boolean, Map, Set, Date };
 
@@ -139,12 +158,23 @@ const findForeignPrototype = (value: unknown, path: string): string | undefined 
   return undefined;
 };
 
-/** How the merger reached a prototype, in words; the harm to built-in ones is undone. */
-export const touchesPrototype = (merger: AnyMerger, conflict: AnyConflict): string | undefined => {
+/** How a prototype was reached, in words; the harm to built-in ones is undone. */
+export const touchesPrototypeOf = <Input>(
+  asked: Ask<Input>,
+  input: Input,
+  part: (answered: Readonly<Record<string, unknown>>) => unknown,
+): string | undefined => {
   const undo = guardPrototypes();
-  const said = ask(merger, conflict);
+  const said = asked(input);
   const added = undo();
   if (added.length > 0) return `it adds ${added.join(', ')}, to every object of the process`;
-  const foreign = 'answered' in said ? findForeignPrototype(said.answered['state'], '$') : undefined;
+  const foreign = 'answered' in said ? findForeignPrototype(part(said.answered), '$') : undefined;
   return foreign === undefined ? undefined : `in its answer, data has become the prototype of ${foreign}`;
 };
+
+export const touchesPrototype = (merger: AnyMerger, conflict: AnyConflict): string | undefined =>
+  touchesPrototypeOf(
+    (input) => ask(merger, input),
+    conflict,
+    ({ state }) => state,
+  );

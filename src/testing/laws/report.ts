@@ -14,18 +14,18 @@ export type LawName =
   | 'grouping'
   | `invariant ${string}`;
 
-export interface LawResult {
-  readonly name: LawName;
+export interface LawResult<Name extends string = LawName, Example = MergerCounterexample> {
+  readonly name: Name;
   readonly says: string;
-  /** `untested`: no history led to a conflict. `skipped`: the merger is no pure function, and the law cannot be told. */
+  /** `untested`: no history led to a conflict. `skipped`: what is tried is no pure function, and the law cannot be told. */
   readonly status: 'holds' | 'broken' | 'untested' | 'skipped';
   /** Histories tried, up to the first that breaks the law. */
   readonly runs: number;
-  /** Of these, such that the merger answered `MergeRefused`. */
+  /** Of these, such that it was refused. */
   readonly refused: number;
-  /** Of these, such that led to no conflict, or where a late branch was turned away or opened the saga again. */
+  /** Of these, such that led to no conflict, or on which the law has nothing to say. */
   readonly aside: number;
-  readonly counterexample?: MergerCounterexample;
+  readonly counterexample?: Example;
 }
 
 /** The smallest history that was found to break a law. States are decoded values. */
@@ -87,21 +87,22 @@ export const counterexampleOf = (
   };
 };
 
-export const skipped = ({ name, says }: Law): LawResult => ({
-  name: name as LawName,
-  says,
-  status: 'skipped',
-  runs: 0,
-  refused: 0,
-  aside: 0,
-});
+type AnyResult = LawResult<string, { readonly text: string }>;
+
+/** What a report calls its subject, and what it says where nothing was tried. */
+export interface ReportWords {
+  /** Begins the report: 'The merger of order'. */
+  readonly subject: string;
+  readonly untested: string;
+  readonly advice: string;
+}
 
 const share = (part: number, whole: number): string => {
   const percent = Math.round((100 * part) / whole);
   return percent === 0 ? 'under 1 %' : `${percent} %`;
 };
 
-const resultLine = ({ name, says, status, runs, refused, aside }: LawResult, width: number): string => {
+const resultLine = ({ name, says, status, runs, refused, aside }: AnyResult, width: number): string => {
   const counted = [
     ...(status === 'broken' ? [`after ${runs} runs`] : []),
     ...(status === 'holds' ? [`${runs - aside} conflicts`] : []),
@@ -112,7 +113,7 @@ const resultLine = ({ name, says, status, runs, refused, aside }: LawResult, wid
   return `  ${word.padEnd(8)}  ${name.padEnd(width)}  ${says}${numbers}`;
 };
 
-export const reportText = (name: string, seed: number, results: ReadonlyArray<LawResult>): string => {
+export const reportText = (words: ReportWords, seed: number, results: ReadonlyArray<AnyResult>): string => {
   const broken = results.filter(({ status }) => status === 'broken');
   const untested = results.filter(({ status }) => status === 'untested');
   const width = Math.max(...results.map((result) => result.name.length));
@@ -120,14 +121,11 @@ export const reportText = (name: string, seed: number, results: ReadonlyArray<La
     broken.length > 0
       ? `breaks ${results.length === 1 ? 'the law' : `${broken.length} of ${results.length} laws`}`
       : untested.length > 0
-        ? 'was not asked: no history led to a conflict'
+        ? words.untested
         : `keeps ${results.length === 1 ? 'the law' : `all ${results.length} laws`}`;
-  const advice =
-    untested.length > 0
-      ? ['', 'Give `arbitraries` with which handlers decide something that does not commute.']
-      : [];
+  const advice = untested.length > 0 ? ['', words.advice] : [];
   return [
-    `The merger of ${name} ${verdict} (seed ${seed}).`,
+    `${words.subject} ${verdict} (seed ${seed}).`,
     '',
     ...results.map((result) => resultLine(result, width)),
     ...advice,

@@ -11,11 +11,11 @@ import {
   fastForwards,
   isEmpty,
   trunkEvents,
-} from '../../core/reacting.js';
-import { resolvePending } from '../../core/resolving.js';
-import type { Saga } from '../../core/saga.js';
-import type { SagaLog } from '../../core/saga-log.js';
-import type { LogEvent, SagaView } from '../../core/saga-view.js';
+} from '../../core/saga/reacting.js';
+import { resolvePending } from '../../core/saga/resolving.js';
+import type { Saga } from '../../core/saga/saga.js';
+import type { SagaLog } from '../../core/saga/saga-log.js';
+import type { LogEvent, SagaView } from '../../core/saga/saga-view.js';
 import {
   append,
   type Fork,

@@ -3,7 +3,8 @@ import { structuredPatch } from 'diff';
 import { canonicalJson, type Json } from '../../core/json.js';
 import { escapeForDisplay } from '../../core/stream.js';
 import type { Fork, Step, Track } from './play.js';
-import type { Breach, Shown } from './laws.js';
+import type { Breach } from './laws.js';
+import type { Shown } from './try-laws.js';
 
 const charactersMax = 160;
 
@@ -39,7 +40,7 @@ export const diffOf = (before: unknown, after: unknown): ReadonlyArray<string> =
   ]);
 };
 
-const stepText = ({ type, data }: Step): string => {
+export const stepText = ({ type, data }: Pick<Step, 'type' | 'data'>): string => {
   const shown = oneLine(data);
   return shown === '{}' ? escapeForDisplay(type) : `${escapeForDisplay(type)} ${shown}`;
 };
@@ -53,7 +54,7 @@ const trunkLines = ({ steps, tip }: Track): ReadonlyArray<string> => {
   return ['  trunk, by version', ...(lines.length === 0 ? ['   0  nothing yet'] : lines), ...completed];
 };
 
-const stateLines = (shown: ReadonlyArray<Shown>): ReadonlyArray<string> => {
+export const stateLines = (shown: ReadonlyArray<Shown>): ReadonlyArray<string> => {
   const width = Math.max(...shown.map(({ label }) => label.length));
   return shown.map(({ label, value }) => `    ${label.padEnd(width)}  ${oneLine(value)}`);
 };
@@ -72,21 +73,27 @@ const branchLines = (fork: Fork, index: number, count: number): ReadonlyArray<st
   ];
 };
 
-/** The history, the two or more sides, and what came of them. */
-export const breachLines = ({ problem, track, merged }: Breach): ReadonlyArray<string> => {
+/** What came of it; of two, what differs. */
+export const resultLines = (merged: ReadonlyArray<Shown>): ReadonlyArray<string> => {
+  if (merged.length === 0) return [];
   const [one, other] = merged;
   const diff = one === undefined || other === undefined ? [] : diffOf(one.value, other.value);
-  const legend =
-    diff.length === 0
-      ? []
-      : [`  - ${one?.label ?? ''}`, `  + ${other?.label ?? ''}`, ...diff.map((line) => `    ${line}`)];
+  const legend = [
+    `  - ${one?.label ?? ''}`,
+    `  + ${other?.label ?? ''}`,
+    ...diff.map((line) => `    ${line}`),
+  ];
+  return ['  result', ...stateLines(merged), ...(diff.length === 0 ? [] : ['', ...legend])];
+};
+
+/** The history, the two or more sides, and what came of them. */
+export const breachLines = ({ problem, track, merged }: Breach): ReadonlyArray<string> => {
   return [
     `  ${problem}`,
     '',
     ...trunkLines(track),
     ...stateLines([{ label: 'ours', value: track.tip.state }]),
     ...track.forks.flatMap((fork, index) => branchLines(fork, index, track.forks.length)),
-    ...(merged.length === 0 ? [] : ['  result', ...stateLines(merged)]),
-    ...(legend.length === 0 ? [] : ['', ...legend]),
+    ...resultLines(merged),
   ].map((line) => line.trimEnd());
 };

@@ -3,11 +3,11 @@ import * as E from 'fp-ts/lib/Either.js';
 import { decodeEvent } from '../../core/aggregate-codec.js';
 import { type Codec, codecOf, type Definitions } from '../../core/codec.js';
 import { findJsonProblem, type Json, type JsonObject } from '../../core/json.js';
-import type { ReleasedMessage } from '../../core/merge.js';
-import type { Saga } from '../../core/saga.js';
-import { type Compensation, emptyFold, type SagaFold, step } from '../../core/saga-fold.js';
-import { waitingTimeouts } from '../../core/saga-timeouts.js';
-import type { LogEvent, Owed, Parked, PendingBranch } from '../../core/saga-view.js';
+import type { ReleasedMessage } from '../../core/merge/merge.js';
+import type { Saga } from '../../core/saga/saga.js';
+import { type Compensation, emptyFold, type SagaFold, step } from '../../core/saga/saga-fold.js';
+import { waitingTimeouts } from '../../core/saga/saga-timeouts.js';
+import type { LogEvent, Owed, Parked, PendingBranch } from '../../core/saga/saga-view.js';
 import type { StreamName } from '../../core/stream.js';
 
 /** What is needed of an aggregate to fold it. */

@@ -1,10 +1,10 @@
 /** Tells whether today's code gives the same states as a recorded history, and where the first one differs. */
 import * as E from 'fp-ts/lib/Either.js';
 import { hashOf, isJsonEqual, type Json, type JsonObject } from '../../core/json.js';
-import { recordTypes } from '../../core/saga.js';
-import { mergeSagaState, sagaMerged } from '../../core/saga-records.js';
-import { stateHash } from '../../core/reacting.js';
-import type { LogEvent } from '../../core/saga-view.js';
+import { recordTypes } from '../../core/saga/saga.js';
+import { mergeSagaState, sagaMerged } from '../../core/saga/saga-records.js';
+import { stateHash } from '../../core/saga/reacting.js';
+import type { LogEvent } from '../../core/saga/saga-view.js';
 import { escapeForDisplay } from '../../core/stream.js';
 import type { Snapshot } from '../../store/snapshots.js';
 import type { Fixture } from './fixture-read.js';

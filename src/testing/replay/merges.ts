@@ -1,11 +1,11 @@
 /** Asks today's merger what it would answer to each merge of a history. Nothing is written and the history is not changed. */
 import { isJsonEqual, type Json, type JsonObject } from '../../core/json.js';
-import { instanceOf } from '../../core/reacting.js';
-import { resolvePending } from '../../core/resolving.js';
-import { recordTypes, type Saga } from '../../core/saga.js';
-import { sagaLog } from '../../core/saga-log.js';
-import { headerOf, sagaMergeRefused, sagaMerged } from '../../core/saga-records.js';
-import type { LogEvent } from '../../core/saga-view.js';
+import { instanceOf } from '../../core/saga/reacting.js';
+import { resolvePending } from '../../core/saga/resolving.js';
+import { recordTypes, type Saga } from '../../core/saga/saga.js';
+import { sagaLog } from '../../core/saga/saga-log.js';
+import { headerOf, sagaMergeRefused, sagaMerged } from '../../core/saga/saga-records.js';
+import type { LogEvent } from '../../core/saga/saga-view.js';
 import { type EventData } from '../../core/event.js';
 import { defaultTenant, type Tenant } from '../../core/stream.js';
 import * as E from 'fp-ts/lib/Either.js';

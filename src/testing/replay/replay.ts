@@ -1,6 +1,6 @@
 /** Folds a recorded history again: the state after every event, and what changed between any two versions. */
 import type { JsonObject } from '../../core/json.js';
-import type { LogEvent } from '../../core/saga-view.js';
+import type { LogEvent } from '../../core/saga/saga-view.js';
 import { categoryOf, escapeForDisplay, type StreamName, type Tenant } from '../../core/stream.js';
 import type { RecordedEvent } from '../../core/event.js';
 import type { EventStore } from '../../store/event-store.js';

@@ -1,7 +1,7 @@
 /** How a scenario fails: the story up to here, and the difference between what was expected and what happened. */
 import { styleText } from 'node:util';
 import { diffLines } from 'diff';
-import { titled } from '../../core/describe-conflict.js';
+import { titled } from '../../core/saga/describe-conflict.js';
 import type { Json } from '../../core/json.js';
 import { aligned, linesOf } from './expected.js';
 

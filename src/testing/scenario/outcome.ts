@@ -1,16 +1,16 @@
 /** What messages came to in a saga's scenario, read from its stream: a value for checks of one's own. */
 import * as E from 'fp-ts/lib/Either.js';
 import { decodeTagged } from '../../core/codec.js';
-import { drawSaga } from '../../core/draw.js';
+import { drawSaga } from '../../core/saga/draw.js';
 import type { RecordedEvent } from '../../core/event.js';
-import { explainConflicts } from '../../core/explain.js';
-import type { ConflictExplanation, ExplainedCompensation } from '../../core/explanation.js';
-import type { AnyEvent, OutgoingMessage } from '../../core/merge.js';
-import type { Saga } from '../../core/saga.js';
-import { foldSaga } from '../../core/saga-log.js';
-import * as records from '../../core/saga-records.js';
-import type { Parked } from '../../core/saga-view.js';
-import type { Handled, HandleError } from '../../runtime/saga-context.js';
+import { explainConflicts } from '../../core/saga/explain.js';
+import type { ConflictExplanation, ExplainedCompensation } from '../../core/saga/explanation.js';
+import type { AnyEvent, OutgoingMessage } from '../../core/merge/merge.js';
+import type { Saga } from '../../core/saga/saga.js';
+import { foldSaga } from '../../core/saga/saga-log.js';
+import * as records from '../../core/saga/saga-records.js';
+import type { Parked } from '../../core/saga/saga-view.js';
+import type { Handled, HandleError } from '../../runtime/saga/saga-context.js';
 
 /** A message of a saga, as its receiver would decode it. */
 export type SentBySaga<Out> = Out & { readonly id: string; readonly key?: string };

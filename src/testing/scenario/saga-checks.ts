@@ -1,7 +1,7 @@
 /** What a saga's scenario is checked for, one aspect or several at a time. */
-import type { AnyEvent } from '../../core/merge.js';
-import type { Handled } from '../../runtime/saga-context.js';
-import type { MessageConflict } from '../../runtime/saga-context.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { Handled } from '../../runtime/saga/saga-context.js';
+import type { MessageConflict } from '../../runtime/saga/saga-context.js';
 import { type Expected, linesOf, meets } from './expected.js';
 import { difference, placeOf, scenarioFailed, type Story, valueDifference } from './failure.js';
 import type { Compensated, SagaOutcome } from './outcome.js';

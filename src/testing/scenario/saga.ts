@@ -1,7 +1,7 @@
 /** Scenarios of sagas: given a history, when messages arrive one by one or at once, then state, messages, compensations. */
-import type { AnyEvent } from '../../core/merge.js';
-import type { SagaMessage } from '../../core/reacting.js';
-import type { CompensationHook, Saga } from '../../core/saga.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
+import type { CompensationHook, Saga } from '../../core/saga/saga.js';
 import { type SagaThen, type SagaWhen, sagaChecks } from './saga-checks.js';
 import { placeOf, scenarioFailed, type Story, storyLines } from './failure.js';
 import { type SagaOutcome, sagaOutcome } from './outcome.js';

@@ -1,8 +1,8 @@
 /** Scenarios: given what happened, when something comes, then just this. They need no test runner; a failure is an error that shows the difference. */
 import type { Definitions, TaggedOf } from '../../core/codec.js';
 import type { Aggregate } from '../../core/decider.js';
-import type { AnyEvent } from '../../core/merge.js';
-import type { Saga } from '../../core/saga.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { Saga } from '../../core/saga/saga.js';
 import { type AggregateScenario, aggregateScenario } from './aggregate.js';
 import { type SagaScenario, sagaScenario, type SagaScenarioOptions } from './saga.js';
 

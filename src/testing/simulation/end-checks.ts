@@ -2,9 +2,10 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { RecordedEvent } from '../../core/event.js';
 import { hashOf, type Json } from '../../core/json.js';
-import { stateHash } from '../../core/reacting.js';
-import { foldSaga, sagaLog, type SagaLog } from '../../core/saga-log.js';
+import { stateHash } from '../../core/saga/reacting.js';
+import { foldSaga, sagaLog, type SagaLog } from '../../core/saga/saga-log.js';
 import type { StreamName } from '../../core/stream.js';
+import type { PartitionDepth } from '../../store/message-queue.js';
 import type { AnySaga, SimulatedProcess } from './process.js';
 import { brokenPromise, must } from './promises.js';
 import type { World } from './world.js';
@@ -90,6 +91,18 @@ const agreesWithWatch = (world: World, streamName: string, log: SagaLog): void =
       .join() === released,
     () => 'the fold releases other messages than the stream',
   );
+  const waiting = watch.timeouts.waiting().map(({ id }) => id);
+  must(
+    owed.timeouts
+      .map(({ id }) => id)
+      .sort()
+      .join() === [...waiting].sort().join(),
+    () => 'the fold waits for other timeouts than the stream',
+  );
+  must(
+    waiting.every((id) => world.givenUp.has(id)),
+    () => `the saga still waits for timeouts ${waiting.join()}`,
+  );
   for (const [id, { appliedAt, isParked, failures }] of watch.compensations)
     must(
       appliedAt !== undefined || (isParked && failures >= 3),
@@ -126,11 +139,27 @@ const checkStream = async (
   return log;
 };
 
+/** The queues are empty, and what they have acknowledged has been in them. */
+const checkQueues = async (world: World, acknowledged: ReadonlySet<string>): Promise<void> => {
+  const queues = new Set(world.queues.known().map(({ queue }) => queue));
+  for (const queue of queues) {
+    const [{ depth, parked }] = rightOf(await world.raw.queue.depths(queue, 1)(), 'the depth of a queue') as [
+      PartitionDepth,
+    ];
+    must(depth + parked === 0, () => `${queue} rests with ${depth} messages and ${parked} parked ones`);
+  }
+  const known = new Set(world.queues.known().map(({ id }) => id));
+  for (const id of acknowledged)
+    must(known.has(id), () => `message ${id} was acknowledged by the queue, which has never had it`);
+};
+
 export interface EndCheck {
   readonly saga: AnySaga;
   readonly processes: ReadonlyArray<SimulatedProcess>;
   /** Ids of the messages that were acknowledged with an effect, and the stream of each. */
   readonly acknowledged: ReadonlyMap<string, string>;
+  /** Ids of the messages that the queue has said it has. */
+  readonly acknowledgedByQueue: ReadonlySet<string>;
   /** Ids handed over, by subscriber. */
   readonly dispatched: ReadonlyMap<string, ReadonlySet<string>>;
 }
@@ -138,7 +167,7 @@ export interface EndCheck {
 /** All streams; answers their logs, by stream name. What is broken goes to the world. */
 export const checkEnd = async (
   world: World,
-  { saga, processes, acknowledged, dispatched }: EndCheck,
+  { saga, processes, acknowledged, acknowledgedByQueue, dispatched }: EndCheck,
 ): Promise<ReadonlyMap<string, SagaLog>> => {
   const logs = new Map<string, SagaLog>();
   let at = '';
@@ -150,6 +179,7 @@ export const checkEnd = async (
     at = 'messages';
     for (const [id, streamName] of acknowledged)
       must(world.watchOf(streamName).handledAt.has(id), () => `message ${id} was acknowledged and is lost`);
+    await checkQueues(world, acknowledgedByQueue);
     const released = [...world.watches.values()].flatMap((watch) => [...watch.released.keys()]);
     for (const [subscriber, handed] of dispatched)
       for (const id of released)

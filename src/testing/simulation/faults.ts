@@ -10,12 +10,14 @@ export interface Faults {
   readonly crash: number;
   /** Of a call of the store: that it is refused before it does anything. */
   readonly unavailable: number;
-  /** Of an append: that it is carried out and answered as a failure. */
+  /** Of an append or a call of a queue: that it is carried out and answered as a failure. */
   readonly answerLost: number;
   /** Of a step: that it takes up to `pauseMs` and not up to `latencyMs`. */
   readonly pause: number;
   /** Of an append under a lease: that its process stands still before it for longer than the lease lasts. */
   readonly leaseOutlasted: number;
+  /** Of a step, where queues are at work: that its process is stopped there, for longer than its leases last, and then goes on. */
+  readonly stop: number;
   /** Of a message on its way out: that handing it over fails. */
   readonly dispatchFails: number;
   /** Of a run of a compensation hook: that it fails, before or after its work. Also when other faults are over. */
@@ -37,6 +39,7 @@ export const noFaults: Faults = {
   answerLost: 0,
   pause: 0,
   leaseOutlasted: 0,
+  stop: 0,
   dispatchFails: 0,
   hookFails: 0,
   latencyMs: 5,
@@ -65,5 +68,6 @@ export const drawFaults = (random: () => number): Faults => {
     pauseMs: 600 * random(),
     spreadMs: random() < 0.3 ? 2 : 60 * random(),
     steps: 40 + Math.floor(160 * random()),
+    stop: chance(0.06),
   };
 };

@@ -1,15 +1,19 @@
 /** One process of a simulation: a saga runtime that handles messages and follows, until it dies; then another takes its place. */
 import type * as E from 'fp-ts/lib/Either.js';
-import { taggedError, taggedOf } from '../../core/fault.js';
-import type { AnyEvent } from '../../core/merge.js';
-import type { SagaMessage } from '../../core/reacting.js';
-import type { CompensationHook, Saga } from '../../core/saga.js';
-import type { Dispatched, Following } from '../../runtime/owed-subscription.js';
-import type { Handled, HandleError } from '../../runtime/saga-context.js';
-import { sagaRuntime, type SagaRuntime } from '../../runtime/saga-runtime.js';
+import { type Tagged, taggedError } from '../../core/fault.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
+import type { CompensationHook, Saga } from '../../core/saga/saga.js';
+import type { Dispatched, Following } from '../../runtime/saga/owed-subscription.js';
+import type { Handled, HandleError, SagaHooks } from '../../runtime/saga/saga-context.js';
+import { sagaRuntime, type SagaRuntime } from '../../runtime/saga/saga-runtime.js';
+import type { MessageQueue } from '../../store/message-queue.js';
 import type { Timers } from '../../store/timers.js';
-import { type Gate, makeGate, processStore, type Seen } from './process-store.js';
-import type { Shape } from './shape.js';
+import { type Gate, makeGate } from './gate.js';
+import { storeOfHolder } from './holder-store.js';
+import { noneSeen, processStore } from './process-store.js';
+import { keepWorking, queuedMessage } from './process-worker.js';
+import { attemptsMax, type Shape } from './shape.js';
 import type { World } from './world.js';
 
 export type AnySaga = Saga;
@@ -20,9 +24,11 @@ export interface SimulatedProcess {
   readonly isDead: () => boolean;
   readonly runtime: SagaRuntime<unknown, AnyEvent>;
   readonly handle: (message: SagaMessage) => Promise<Answer>;
-  /** The subscription under way; `undefined` where this process does not follow, or its subscription failed and is about to start again. */
+  /** The subscription under way; `undefined` where this process does not follow. */
   readonly following: () => Following | undefined;
   readonly die: () => void;
+  /** Puts a message into the queue, in one of its saga's lines. */
+  readonly enqueue: (message: SagaMessage, line: number) => Promise<E.Either<Tagged, unknown>>;
 }
 
 export interface ProcessOptions {
@@ -100,12 +106,38 @@ const dispatcher = (world: World, gate: Gate, { subscriber, dispatched, saga }: 
   };
 };
 
-/** Errors that a subscription may end with because a fault struck it; anything else is a bug. */
-const expectedFailures: ReadonlySet<string> = new Set(['StoreUnavailable', 'OutcomeUnknown']);
+const countingHooks = ({ figures }: World): SagaHooks => ({
+  onConflict: ({ answer }) => {
+    if (answer === 'fastForward') figures.fastForwards += 1;
+    else figures.conflicts += 1;
+  },
+  onMerged: ({ branchIds }) => {
+    figures.merges += 1;
+    figures.branchesMerged += branchIds.length;
+  },
+  onParked: () => void (figures.refusals += 1),
+  onOutage: () => void (figures.outages += 1),
+  onCompensated: ({ error }) => {
+    if (error === undefined) figures.compensations += 1;
+    else figures.compensationsFailed += 1;
+  },
+});
+
+/** The handler of a timeout runs in its time, and not where its process must have seen that it was cancelled. */
+const mayReact = (world: World, messageId: string, knownVersion: number): void => {
+  const timeout = world.timeoutOf(messageId)?.timeout;
+  if (timeout === undefined) return;
+  if (world.time.now() < timeout.dueAt)
+    world.broken(`the handler of timeout ${messageId} ran before its time`);
+  if (timeout.fate === 'cancelled' && timeout.fateVersion <= knownVersion)
+    world.broken(
+      `the handler of timeout ${messageId} ran although it had been cancelled before it was given out`,
+    );
+};
 
 export const startProcess = (world: World, options: ProcessOptions): SimulatedProcess => {
   const { name, shape, subscriber } = options;
-  const { figures, time, random } = world;
+  const { time, random } = world;
   let dead = false;
   const die = (isCrash: boolean): void => {
     dead = true;
@@ -113,19 +145,28 @@ export const startProcess = (world: World, options: ProcessOptions): SimulatedPr
   };
   const isDead = (): boolean => dead;
   const gate = makeGate(world, name, isDead, () => die(true));
-  const later = (ms: number, what: string, run: () => void): (() => void) =>
-    time.after(ms, () => {
+  const later = (ms: number, what: string, run: () => void): (() => void) => {
+    let callOff = (): void => undefined;
+    const due = (): void => {
       if (dead) return;
+      const waitMs = gate.stoppedMs();
+      if (waitMs > 0) {
+        callOff = time.after(waitMs, due);
+        return;
+      }
       world.note(`${name} ${what}`);
       run();
-    });
+    };
+    callOff = time.after(ms, due);
+    return () => callOff();
+  };
   const timers: Timers = {
     now: time.now,
     after: (ms, run) => later(ms, 'timer', run),
     soon: (run) => void later(0, 'woken', run),
   };
   const sleep = (ms: number): Promise<void> => new Promise((resolve) => later(ms, 'slept', resolve));
-  const seen: Seen = { versions: new Map(), applied: new Set() };
+  const seen = noneSeen(world);
   const before = new Map([...world.watches].map(([stream, watch]) => [stream, watch.version()]));
   const mayRun = (id: string, streamName: string, attempt: number): void => {
     const known = world.watchOf(streamName).compensations.get(id);
@@ -139,31 +180,29 @@ export const startProcess = (world: World, options: ProcessOptions): SimulatedPr
   const known = new Set<string>();
   const inHand = new Map<string, number>();
   const saga = sagaOf(world, gate, options, mayRun);
-  const runtime = sagaRuntime(saga, {
-    store: processStore(world, shape, gate, timers, seen),
-    environment: { random, sleep, timers },
-    retry: { delayMs: 1, delayMaxMs: 40, attemptsMax: 3 },
+  const environment = { random, sleep, timers };
+  const hooks = countingHooks(world);
+  const context = {
+    retry: { delayMs: 1, delayMaxMs: 40, attemptsMax },
     sagasKept: shape.sagasKept,
     checkDeterminism: shape.checkDeterminism,
     leaseAfter: shape.leaseAfter,
     holder: name,
+  };
+  const hasQueue = !shape.timeouts.isKept;
+  const store = processStore(world, {
+    ...{ shape, gate, timers, seen, hasQueue },
+    store: storeOfHolder(world, name),
+  });
+  const runtime = sagaRuntime(saga, {
+    ...{ store, environment, ...context },
     hooks: {
-      onReacted: ({ messageId }) => {
+      ...hooks,
+      onReacted: ({ streamName, messageId }) => {
         if (known.has(messageId))
           world.broken(`the handler ran for message ${messageId} although its effect had been seen`);
-      },
-      onConflict: ({ answer }) => {
-        if (answer === 'fastForward') figures.fastForwards += 1;
-        else figures.conflicts += 1;
-      },
-      onMerged: ({ branchIds }) => {
-        figures.merges += 1;
-        figures.branchesMerged += branchIds.length;
-      },
-      onParked: () => void (figures.refusals += 1),
-      onCompensated: ({ error }) => {
-        if (error === undefined) figures.compensations += 1;
-        else figures.compensationsFailed += 1;
+        const knownVersion = hasQueue ? seen.takenAt.get(messageId) : seen.readFrom.get(streamName);
+        mayReact(world, messageId, knownVersion ?? 0);
       },
     },
   }) as SagaRuntime<unknown, AnyEvent>;
@@ -176,21 +215,35 @@ export const startProcess = (world: World, options: ProcessOptions): SimulatedPr
       mergeAfterMs: shape.mergeAfterMs,
       batchMax: shape.batchMax,
       pollMs: shape.pollMs,
+      timeouts: shape.timeouts,
     });
     following = started;
     started.done.catch((error: unknown) => {
       if (dead) return;
       following = undefined;
-      figures.subscriptionsFailed += 1;
-      const tag = taggedOf(error)?._tag ?? '';
-      if (!expectedFailures.has(tag))
-        return world.broken(
-          `${name}: the subscription ended with ${error instanceof Error ? error.stack : String(error)}`,
-        );
-      later(10 + 50 * random(), `follows again after ${tag}`, follow);
+      world.broken(
+        `${name}: the subscription ended with ${error instanceof Error ? error.stack : String(error)}`,
+      );
     });
   };
   if (subscriber !== undefined) follow();
+
+  const queueOf = (workerId: string) => {
+    const told = noneSeen(world);
+    const parts = { shape, gate, timers, seen: told, hasQueue: true };
+    return {
+      told: told.leases,
+      store: processStore(world, { ...parts, store: storeOfHolder(world, workerId) }),
+    };
+  };
+  const sender = shape.worker && queueOf(name).store.queue;
+  if (shape.worker !== undefined)
+    keepWorking(world, {
+      ...{ name, saga, shape: shape.worker, environment, isDead, queueOf },
+      streamNameOf: runtime.streamNameOf,
+      context: { ...context, hooks },
+      later: (ms, what, run) => void later(ms, what, run),
+    });
 
   return {
     name,
@@ -198,6 +251,7 @@ export const startProcess = (world: World, options: ProcessOptions): SimulatedPr
     runtime,
     following: () => following,
     die: () => die(false),
+    enqueue: (message, line) => (sender as MessageQueue).enqueue([queuedMessage(message, line)])(),
     handle: async (message) => {
       const { id } = message;
       const streamName = runtime.streamNameOf(message.sagaId);

@@ -1,8 +1,9 @@
 /** The processes of a simulation and the messages between them: who is handed what, what comes again, who dies and who starts. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { SagaMessage } from '../../core/reacting.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
 import { checkEnd } from './end-checks.js';
 import { type Answer, type AnySaga, type SimulatedProcess, startProcess } from './process.js';
+import { isNothingWaiting, makeOperator, waitingTimeouts } from './operator.js';
 import { must } from './promises.js';
 import { drawShape } from './shape.js';
 import type { World } from './world.js';
@@ -16,6 +17,8 @@ interface Slot {
 interface Delivery {
   readonly message: SagaMessage;
   attempt: number;
+  /** Which line of its saga it goes into, by the queue; `undefined`: it is handed over. */
+  readonly line: number | undefined;
 }
 
 const describe = (answer: Answer): string =>
@@ -29,6 +32,7 @@ const hopeless: ReadonlySet<string> = new Set([
   'MessageInvalid',
   'EncodeFailed',
   'InvalidName',
+  'DecodeFailed',
 ]);
 
 /** The saga for those who only read: whatever of it is called besides `evolve` and the codecs breaks a promise. */
@@ -53,14 +57,17 @@ export const makeRun = (
   saga: AnySaga,
   mended: AnySaga,
   messages: ReadonlyArray<SagaMessage>,
-  wanted?: number,
+  { processes: wanted, queue: hasQueue }: { readonly processes?: number; readonly queue?: boolean } = {},
 ) => {
   const { time, random, faults, figures, strikes, note } = world;
-  const shape = drawShape(random, wanted);
+  const shape = drawShape(random, wanted, hasQueue);
   note(`shape ${JSON.stringify(shape)} faults ${JSON.stringify(faults)}`);
   const dispatched = new Map<string, Set<string>>();
+  const operator = makeOperator(world, hopeless);
   /** Messages acknowledged with an effect, and their streams. */
   const acknowledged = new Map<string, string>();
+  /** Messages that the queue has said it has. */
+  const acknowledgedByQueue = new Set<string>();
   const inHand = new Map<SimulatedProcess, Set<Delivery>>();
   let open = 0;
   let isReplaying = false;
@@ -122,15 +129,30 @@ export const makeRun = (
     else open -= 1;
   };
 
+  /** A sender asks again under the same id until it is told that the queue has it. */
+  const enqueue = (process: SimulatedProcess, delivery: Delivery, line: number): void => {
+    const { message } = delivery;
+    note(`${process.name} enqueues ${message.id} ${message.type}`);
+    void process.enqueue(message, line).then((answer) => {
+      if (process.isDead()) return;
+      note(`${process.name} is told ${message.id} ${E.isLeft(answer) ? answer.left._tag : 'enqueued'}`);
+      inHand.get(process)?.delete(delivery);
+      if (E.isLeft(answer) || strikes(faults.acknowledgementLost)) return again(delivery);
+      acknowledgedByQueue.add(message.id);
+      open -= 1;
+    });
+  };
+
   const deliver = (delivery: Delivery): void => {
     const alive = slots.filter(({ process }) => process !== undefined);
     const process = alive[Math.floor(random() * alive.length)]?.process;
     if (process === undefined) return again(delivery);
     const { message } = delivery;
     const streamName = process.runtime.streamNameOf(message.sagaId);
+    inHand.get(process)?.add(delivery);
+    if (delivery.line !== undefined) return enqueue(process, delivery, delivery.line);
     figures.deliveries += 1;
     note(`${process.name} is handed ${message.id} ${message.type}`);
-    inHand.get(process)?.add(delivery);
     process.handle(message).then(
       (answer) => {
         if (process.isDead()) return;
@@ -146,12 +168,16 @@ export const makeRun = (
   };
 
   const sendAll = (): void => {
+    // Queues take their time: leases must be able to end while messages come.
+    const spreadMs = faults.spreadMs * (shape.worker === undefined ? 1 : 6);
     for (const message of messages) {
       const copies = 1 + (strikes(faults.duplicate) ? 1 : 0);
+      const isQueued = shape.worker !== undefined && random() >= shape.worker.byHand;
+      const line = isQueued ? Math.floor(random() * (shape.worker?.keysPerSaga ?? 1)) : undefined;
       for (let copy = 0; copy < copies; copy += 1) {
         open += 1;
-        const withinMs = copy === 0 ? faults.spreadMs : faults.spreadMs + 300;
-        time.after(withinMs * random(), () => deliver({ message, attempt: 0 }));
+        const withinMs = copy === 0 ? spreadMs : spreadMs + 300;
+        time.after(withinMs * random(), () => deliver({ message, attempt: 0, line }));
       }
     }
   };
@@ -165,21 +191,28 @@ export const makeRun = (
     processes,
     isQuiet: () =>
       open === 0 &&
+      isNothingWaiting(world) &&
       slots.every(
         ({ process, subscriber }) =>
           process !== undefined && (subscriber === undefined || process.following() !== undefined),
       ),
-    isDelivered: () => open === 0,
-    /** What runs everywhere from now on is the mended saga. */
+    isDelivered: () => open === 0 && isNothingWaiting(world),
+    /** Faults are over after so many steps: where leases must end before something happens, more. */
+    faultSteps: faults.steps * (shape.worker === undefined ? 1 : 4),
+    /** What runs everywhere from now on is the mended saga. What a process alone has parked is tried again by the next one. */
     deploy: () => {
-      if (mended !== saga) for (const process of processes()) process.die();
+      const keepsTimeouts = shape.timeouts.isKept && waitingTimeouts(world).length > 0;
+      if (mended !== saga || keepsTimeouts) for (const process of processes()) process.die();
     },
+    /** Once faults are over. */
+    lookAfter: operator.look,
     end: () => {
       isReplaying = true;
       return checkEnd(world, {
         saga: silent(world, mended),
         processes: processes(),
         acknowledged,
+        acknowledgedByQueue,
         dispatched,
       });
     },

@@ -1,5 +1,26 @@
 /** How the processes of a simulation are set up: drawn from the seed, so that no setting is only ever tried in one form. */
 
+/** Attempts at a message of a queue, and at the appends of a saga. */
+export const attemptsMax = 3;
+
+/** How messages come to the saga through a durable queue. */
+export interface WorkerShape {
+  readonly partitions: number;
+  readonly concurrency: number;
+  readonly prefetch: number;
+  readonly ttlMs: number;
+  readonly pollMs: number;
+  readonly handlerTimeMaxMs: number;
+  /** `own`: the saga's own answer to conflict; `partitioned`: nobody else writes, since all of a saga has one key. */
+  readonly conflict: 'own' | 'partitioned';
+  /** 1 to 3: what is of one saga may lie in several lines. */
+  readonly keysPerSaga: number;
+  /** Share of the messages that are handed to a process all the same, 0 to 1. */
+  readonly byHand: number;
+  /** Chance that a worker is stopped and started again later; and that one is not there from the beginning. */
+  readonly leaves: number;
+}
+
 export interface Shape {
   /** 1 to 4. */
   readonly processes: number;
@@ -13,12 +34,43 @@ export interface Shape {
   readonly sagasKept: number;
   readonly leaseAfter: number;
   readonly checkDeterminism: boolean;
+  /** How timeouts are given out. `isKept`: as on a store that has no queue. */
+  readonly timeouts: {
+    readonly pollMs: number;
+    readonly partitions: number;
+    readonly leaseMs: number;
+    readonly isKept: boolean;
+  };
+  /** `undefined`: all messages are handed to the processes. */
+  readonly worker: WorkerShape | undefined;
 }
 
 const oneOf = <A>(random: () => number, choices: readonly [A, ...A[]]): A =>
   choices[Math.floor(random() * choices.length)] as A;
 
-export const drawShape = (random: () => number, processes?: number): Shape => ({
+/** Share of the seeds whose messages come through a queue. */
+const workerShare = 0.12;
+
+const drawWorker = (random: () => number): WorkerShape => {
+  const keysPerSaga = oneOf(random, [1, 1, 2, 3]);
+  const byHand = random() < 0.4 ? 0.5 * random() : 0;
+  const mayPartition = keysPerSaga === 1 && byHand === 0;
+  return {
+    keysPerSaga,
+    byHand,
+    conflict: mayPartition && random() < 0.5 ? 'partitioned' : 'own',
+    partitions: oneOf(random, [1, 2, 3, 4]),
+    concurrency: oneOf(random, [1, 1, 2, 3]),
+    prefetch: oneOf(random, [1, 2, 4]),
+    ttlMs: 120 + Math.floor(400 * random()),
+    pollMs: 20 + Math.floor(100 * random()),
+    handlerTimeMaxMs: oneOf(random, [30_000, 150 + Math.floor(300 * random())]),
+    leaves: random() < 0.5 ? 0 : 0.6 * random(),
+  };
+};
+
+/** `hasQueue` undefined: the seed draws whether messages come through a queue. */
+export const drawShape = (random: () => number, processes?: number, hasQueue?: boolean): Shape => ({
   processes: processes ?? oneOf(random, [1, 2, 2, 3, 3, 4]),
   followers: oneOf(random, ['one', 'each', 'shared']),
   heldReads: oneOf(random, ['none', 'answer', 'both']),
@@ -28,4 +80,11 @@ export const drawShape = (random: () => number, processes?: number): Shape => ({
   sagasKept: oneOf(random, [0, 1, 1_000, 1_000]),
   leaseAfter: oneOf(random, [0, 1, 8]),
   checkDeterminism: random() < 0.2,
+  timeouts: {
+    pollMs: 20 + Math.floor(130 * random()),
+    partitions: oneOf(random, [1, 2, 3]),
+    leaseMs: 150 + Math.floor(600 * random()),
+    isKept: random() < 0.25,
+  },
+  worker: (random() < workerShare ? hasQueue !== false : hasQueue === true) ? drawWorker(random) : undefined,
 });

@@ -2,13 +2,14 @@
  * Runs a saga's messages through several processes on one store, with faults, in virtual time, all drawn from one seed; then
  * lets them finish, and holds what is recorded against what the engine promises.
  */
-import type { AnyEvent, ReleasedMessage } from '../../core/merge.js';
-import type { SagaMessage } from '../../core/reacting.js';
-import type { Saga } from '../../core/saga.js';
-import type { SagaView } from '../../core/saga-view.js';
+import type { AnyEvent, ReleasedMessage } from '../../core/merge/merge.js';
+import type { SagaMessage } from '../../core/saga/reacting.js';
+import type { Saga } from '../../core/saga/saga.js';
+import type { SagaView } from '../../core/saga/saga-view.js';
 import { endText } from './end-checks.js';
 import { drawFaults, type Faults, noFaults } from './faults.js';
 import type { AnySaga } from './process.js';
+import { whatWaits } from './operator.js';
 import { makeRun, type Run } from './run.js';
 import { simulationFailed } from './violation.js';
 import { makeWorld, type SimulationFigures, type World } from './world.js';
@@ -33,6 +34,8 @@ export interface SimulateOptions<S, Ev extends AnyEvent, M extends AnyEvent, Out
   readonly faults?: Partial<Faults> | 'none';
   /** 1 to 4. Default: drawn from the seed. */
   readonly processes?: number;
+  /** Whether messages come through a durable queue and its workers, most of them or all. Default: drawn from the seed. */
+  readonly queue?: boolean;
   /** The same saga with a mended merger and another `mergerVersion`, as it is deployed once faults are over, and by chance before. */
   readonly mended?: Saga<S, Ev, M, Out>;
   /** Your own promises about the ends, one for each saga: throw where one is broken. */
@@ -52,7 +55,7 @@ export interface Simulated<S> {
 }
 
 /** A run that does not come to rest within so many steps is broken. */
-const stepsMax = 20_000;
+const stepsMax = 40_000;
 
 /** All that can move has moved when the event loop takes its next turn: nothing here waits for anything real. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -84,23 +87,32 @@ const play = async (world: World, run: Run): Promise<string | undefined> => {
   const isAtRest = restAsker(world, run);
   run.begin();
   for (;;) {
-    if (world.phase === 1 && (world.figures.steps >= world.faults.steps || run.isDelivered())) {
+    if (world.phase === 1 && (world.figures.steps >= run.faultSteps || run.isDelivered())) {
       world.phase = 2;
       world.note('faults are over');
       run.deploy();
     }
-    if (!world.time.step()) return 'nothing moves any more, and work is left';
+    if (world.phase === 2) run.lookAfter();
+    if (!world.time.step()) return `nothing moves any more, and work is left: ${whatWaits(world)}`;
     world.figures.steps += 1;
     await settled();
     const broken = world.firstBroken();
     if (broken !== undefined) return broken;
-    if (world.figures.steps > stepsMax) return `no rest after ${stepsMax} steps`;
+    if (world.figures.steps > stepsMax) return `no rest after ${stepsMax} steps: ${whatWaits(world)}`;
     if (world.phase === 2 && isAtRest()) return undefined;
   }
 };
 
-const countEnds = (world: World): void => {
-  for (const watch of world.watches.values()) world.figures.completions += watch.completions();
+const countEnds = ({ watches, figures }: World): void => {
+  for (const watch of watches.values()) {
+    figures.completions += watch.completions();
+    for (const { fate } of watch.timeouts.all.values()) {
+      figures.timeoutsAsked += 1;
+      if (fate === 'delivered') figures.timeoutsDelivered += 1;
+      if (fate === 'cancelled') figures.timeoutsCancelled += 1;
+      if (fate === 'ignored') figures.timeoutsIgnored += 1;
+    }
+  }
 };
 
 /**
@@ -118,7 +130,7 @@ export const simulate = async <S, Ev extends AnyEvent, M extends AnyEvent, Out e
   );
   const mended = (options.mended ?? saga) as unknown as AnySaga;
   const sent = messages as unknown as ReadonlyArray<SagaMessage>;
-  const run = makeRun(world, saga as unknown as AnySaga, mended, sent, options.processes);
+  const run = makeRun(world, saga as unknown as AnySaga, mended, sent, options);
   world.figures.messages = messages.length;
   const fail = (broken: string): never => {
     throw simulationFailed(seed, broken, replay, world.trace.lines());

@@ -4,15 +4,16 @@
  */
 import type { EventData } from '../../core/event.js';
 import { hashOf, type Json } from '../../core/json.js';
-import { recordTypes } from '../../core/saga.js';
+import { recordTypes } from '../../core/saga/saga.js';
 import type {
   CompensationFailedRecord,
   MergeSagaStateRecord,
   OutgoingRecord,
   SagaHeader,
   SagaMergedRecord,
-} from '../../core/saga-records.js';
+} from '../../core/saga/saga-records.js';
 import { brokenPromise, must } from './promises.js';
+import { type TimeoutWatch, watchTimeouts } from './timeout-watch.js';
 
 export interface ReleasedAt {
   readonly version: number;
@@ -42,6 +43,7 @@ export interface StreamWatch {
   readonly released: ReadonlyMap<string, ReleasedAt>;
   readonly compensations: ReadonlyMap<string, WatchedCompensation>;
   readonly knowsBranch: (branchId: string) => boolean;
+  readonly timeouts: Pick<TimeoutWatch, 'all' | 'waiting'>;
 }
 
 const headerOf = (event: EventData): Partial<SagaHeader> =>
@@ -49,7 +51,9 @@ const headerOf = (event: EventData): Partial<SagaHeader> =>
 
 const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
 
-export const watchStream = (): StreamWatch => {
+/** `now` is the clock that timeouts are due by. */
+export const watchStream = (now: () => number = () => 0): StreamWatch => {
+  const timeouts = watchTimeouts(now);
   const pending = new Map<string, MergeSagaStateRecord>();
   const branchIds = new Set<string>();
   const eventIds = new Set<string>();
@@ -65,6 +69,7 @@ export const watchStream = (): StreamWatch => {
   const handle = (messageId: string, at: number): void => {
     must(!handledAt.has(messageId), () => `message ${messageId} took effect twice`);
     handledAt.set(messageId, at);
+    timeouts.handled(messageId, at);
   };
 
   const release = (message: OutgoingRecord, at: number): void => {
@@ -95,6 +100,7 @@ export const watchStream = (): StreamWatch => {
       for (const message of headerOf(event).sends ?? []) release(message, before + index + 1);
     }
     handle(messageId, before + events.length);
+    for (const [index, event] of events.entries()) timeouts.said(headerOf(event), before + index + 1, epoch);
     for (const [id, branch] of pending) if (branch.cause.messageId === messageId) pending.delete(id);
     const last = events[events.length - 1];
     if (last?.type === recordTypes.sagaCompleted) complete(last);
@@ -176,6 +182,7 @@ export const watchStream = (): StreamWatch => {
       if (fate.fate === 'replace') release(fate.replacement as OutgoingRecord, at);
     }
     for (const message of merged.sends) release(message, at);
+    timeouts.merged(merged, taken, at, epoch);
     for (const { id } of merged.compensations) {
       must(!compensations.has(id), () => `compensation ${id} was planned twice`);
       compensations.set(id, { failures: 0, appliedAt: undefined, isParked: false });
@@ -224,6 +231,8 @@ export const watchStream = (): StreamWatch => {
       return onBranch(first.data as unknown as MergeSagaStateRecord, before);
     if (first.type === recordTypes.compensationApplied || first.type === recordTypes.compensationFailed)
       return onCompensation(first, before);
+    if (first.type === recordTypes.sagaTimeoutIgnored)
+      return timeouts.ignored((first.data as { timeoutId: string }).timeoutId, version, epoch, isCompleted);
     if (first.type !== recordTypes.sagaMergeRefused) onTrunk(events, before);
   };
 
@@ -247,5 +256,6 @@ export const watchStream = (): StreamWatch => {
     released,
     compensations,
     knowsBranch: (branchId) => branchIds.has(branchId),
+    timeouts,
   };
 };

@@ -3,62 +3,19 @@ import * as E from 'fp-ts/lib/Either.js';
 import { memoryStore, type MemoryStore } from '../../adapters/memory/index.js';
 import { dice } from '../../runtime/dice.js';
 import type { EventStore } from '../../store/event-store.js';
-import type { Leases } from '../../store/leases.js';
+import type { Fence, Leases } from '../../store/leases.js';
+import type { MessageQueue, QueuedMessage } from '../../store/message-queue.js';
 import type { Faults } from './faults.js';
+import { noFigures, type SimulationFigures } from './figures.js';
+import { type QueueWatch, watchQueue } from './queue-watch.js';
 import { type StreamWatch, watchStream } from './stream-watch.js';
+import type { WatchedTimeout } from './timeout-watch.js';
 import { makeTrace, type Trace } from './trace.js';
 import { virtualTime, type VirtualTime } from './virtual-time.js';
 
-/** What happened in a simulation, counted. */
-export interface SimulationFigures {
-  steps: number;
-  processes: number;
-  messages: number;
-  deliveries: number;
-  /** Deliveries that were answered `Duplicate`. */
-  duplicates: number;
-  crashes: number;
-  unavailable: number;
-  answersLost: number;
-  conflicts: number;
-  fastForwards: number;
-  merges: number;
-  branchesMerged: number;
-  refusals: number;
-  /** Appends under a lease, and those that were refused because the lease was lost. */
-  leases: number;
-  leasesLost: number;
-  compensations: number;
-  compensationsFailed: number;
-  completions: number;
-  dispatched: number;
-  subscriptionsFailed: number;
-}
+export type { SimulationFigures } from './figures.js';
 
-export const noFigures = (): SimulationFigures => ({
-  steps: 0,
-  processes: 0,
-  messages: 0,
-  deliveries: 0,
-  duplicates: 0,
-  crashes: 0,
-  unavailable: 0,
-  answersLost: 0,
-  conflicts: 0,
-  fastForwards: 0,
-  merges: 0,
-  branchesMerged: 0,
-  refusals: 0,
-  leases: 0,
-  leasesLost: 0,
-  compensations: 0,
-  compensationsFailed: 0,
-  completions: 0,
-  dispatched: 0,
-  subscriptionsFailed: 0,
-});
-
-type WatchedStore = EventStore & { readonly leases: Leases };
+export type WatchedStore = EventStore & { readonly leases: Leases; readonly queue: MessageQueue };
 
 export interface World {
   readonly time: VirtualTime;
@@ -72,6 +29,16 @@ export interface World {
   readonly store: WatchedStore;
   readonly watches: ReadonlyMap<string, StreamWatch>;
   readonly watchOf: (streamName: string) => StreamWatch;
+  readonly queues: QueueWatch;
+  /** Who holds a lease: nobody where it was given back, the last one where it has ended. */
+  readonly holderOf: (lease: string) => LeaseHolder | undefined;
+  readonly timeoutOf: (
+    id: string,
+  ) => { readonly timeout: WatchedTimeout; readonly watch: StreamWatch } | undefined;
+  /** Timeouts whose letters were discarded: their sagas wait for them in vain. */
+  readonly givenUp: Set<string>;
+  /** Whether messages or timeouts are on their way through a queue. */
+  readonly hasQueues: () => boolean;
   /** Whether a fault of this chance strikes now. Never once faults are over. */
   readonly strikes: (chance: number) => boolean;
   /** How long the next step takes, in milliseconds. */
@@ -84,29 +51,90 @@ export interface World {
   phase: 1 | 2 | 3;
 }
 
-/** Watches every append that is really made, and who holds which lease. */
-const watched = (raw: MemoryStore, watchOf: World['watchOf'], broken: World['broken']): WatchedStore => {
-  const tokens = new Map<string, number>();
-  return {
+export interface LeaseHolder {
+  readonly token: number;
+  readonly holder: string;
+}
+
+/** Who holds which lease, as the store has said. */
+const watchLeases = (raw: Leases) => {
+  const holders = new Map<string, LeaseHolder>();
+  const leases: Leases = {
     ...raw,
-    append: (request) => async () => {
-      const answer = await raw.append(request)();
-      if (E.isLeft(answer) || answer.right.idempotent || request.events.length === 0) return answer;
-      const { fence, streamName, events } = request;
-      if (fence !== undefined && tokens.get(fence.lease) !== fence.token)
-        broken(`${streamName}: an append under a lease that had been lost was written`);
-      const before = answer.right.version - events.length;
-      const problem = watchOf(streamName).appended(events, before);
-      if (problem !== undefined) broken(`${streamName}, version ${before + 1}: ${problem}`);
+    acquire: (request) => async () => {
+      const answer = await raw.acquire(request)();
+      if (E.isRight(answer))
+        holders.set(answer.right.name, { token: answer.right.token, holder: request.holder });
       return answer;
     },
-    leases: {
-      ...raw.leases,
-      acquire: (request) => async () => {
-        const answer = await raw.leases.acquire(request)();
-        if (E.isRight(answer)) tokens.set(answer.right.name, answer.right.token);
-        return answer;
-      },
+    release: (lease) => async () => {
+      const answer = await raw.release(lease)();
+      if (E.isRight(answer) && holders.get(lease.name)?.token === lease.token) holders.delete(lease.name);
+      return answer;
+    },
+  };
+  return {
+    leases,
+    holderOf: (lease: string) => holders.get(lease),
+    isHeld: ({ lease, token }: Fence): boolean => holders.get(lease)?.token === token,
+  };
+};
+
+/** Watches every append that is really made. */
+const watchedAppend =
+  (
+    raw: MemoryStore,
+    watchOf: World['watchOf'],
+    isHeld: (fence: Fence) => boolean,
+    broken: World['broken'],
+  ): EventStore['append'] =>
+  (request) =>
+  async () => {
+    const answer = await raw.append(request)();
+    if (E.isLeft(answer) || answer.right.idempotent || request.events.length === 0) return answer;
+    const { fence, streamName, events } = request;
+    if (fence !== undefined && !isHeld(fence))
+      broken(`${streamName}: an append under a lease that had been lost was written`);
+    const before = answer.right.version - events.length;
+    const problem = watchOf(streamName).appended(events, before);
+    if (problem !== undefined) broken(`${streamName}, version ${before + 1}: ${problem}`);
+    return answer;
+  };
+
+/** What the queues' watch must know of timeouts, which the streams tell. */
+const timeoutRules = (timeoutOf: World['timeoutOf']) => ({
+  enqueueProblem: ({ id, delayMs = 0 }: QueuedMessage): string | undefined => {
+    const known = timeoutOf(id)?.timeout;
+    if (known === undefined) return `timeout ${id} was enqueued, and nobody had asked for it`;
+    return delayMs === known.afterMs ? undefined : `timeout ${id} waits ${delayMs} ms, not ${known.afterMs}`;
+  },
+  timeoutProblem: (id: string, how: 'done' | 'cancelled'): string | undefined => {
+    const known = timeoutOf(id);
+    if (known === undefined) return `timeout ${id} is over, and nobody had asked for it`;
+    const { timeout, watch } = known;
+    if (how === 'cancelled' && timeout.fate !== 'cancelled')
+      return `timeout ${id} was taken back, and the stream says that it ${timeout.fate}`;
+    return timeout.fate === 'waits' && !watch.holds(id)
+      ? `timeout ${id} was told done before it had an effect`
+      : undefined;
+  },
+});
+
+const makeWatches = (now: () => number) => {
+  const watches = new Map<string, StreamWatch>();
+  return {
+    watches,
+    watchOf: (streamName: string): StreamWatch => {
+      const watch = watches.get(streamName) ?? watchStream(now);
+      watches.set(streamName, watch);
+      return watch;
+    },
+    timeoutOf: (id: string): ReturnType<World['timeoutOf']> => {
+      for (const watch of watches.values()) {
+        const timeout = watch.timeouts.all.get(id);
+        if (timeout !== undefined) return { timeout, watch };
+      }
+      return undefined;
     },
   };
 };
@@ -115,32 +143,40 @@ export const makeWorld = (seed: number, chooseFaults: (random: () => number) => 
   const random = dice(seed);
   const faults = chooseFaults(random);
   const time = virtualTime();
+  const { now } = time;
   const trace = makeTrace();
-  const raw = memoryStore({ now: () => new Date(time.now()), clockMs: time.now });
-  const watches = new Map<string, StreamWatch>();
-  const watchOf = (streamName: string): StreamWatch => {
-    const watch = watches.get(streamName) ?? watchStream();
-    watches.set(streamName, watch);
-    return watch;
-  };
+  const raw = memoryStore({ now: () => new Date(now()), clockMs: now });
+  const { watches, watchOf, timeoutOf } = makeWatches(now);
   let first: string | undefined;
   const broken = (what: string): void => {
     first ??= what;
   };
   const strikes = (chance: number): boolean => world.phase === 1 && chance > 0 && random() < chance;
+  const { leases, holderOf, isHeld } = watchLeases(raw.leases);
+  const figures = noFigures();
+  const queues = watchQueue({
+    ...{ queue: raw.queue, now, isHeld, ...timeoutRules(timeoutOf), broken },
+    onEnqueued: () => void (figures.enqueued += 1),
+    onParked: () => void (figures.parked += 1),
+  });
   const world: World = {
     time,
     trace,
     random,
     faults,
-    figures: noFigures(),
+    figures,
     raw,
-    store: watched(raw, watchOf, broken),
+    store: { ...raw, append: watchedAppend(raw, watchOf, isHeld, broken), leases, queue: queues.queue },
     watches,
     watchOf,
+    queues,
+    holderOf,
+    timeoutOf,
+    givenUp: new Set(),
+    hasQueues: () => queues.unfinished().length > 0,
     strikes,
     latency: () => (strikes(faults.pause) ? faults.pauseMs : faults.latencyMs) * random(),
-    note: (line) => trace.note(time.now(), line),
+    note: (line) => trace.note(now(), line),
     broken,
     firstBroken: () => first,
     phase: 1,

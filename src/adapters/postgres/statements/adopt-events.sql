@@ -5,6 +5,10 @@ with streams as (
   update __schema__.streams
   set transaction_id = '0'::xid8
   where transaction_id <> '0'::xid8
+), tags as (
+  update __schema__.event_tags
+  set transaction_id = '0'::xid8, written_by = '0'::xid8
+  where transaction_id <> '0'::xid8
 )
 update __schema__.events
 set transaction_id = '0'::xid8

@@ -1,0 +1,32 @@
+-- One page of the events that a query matches, over all streams of a tenant, oldest first; what this statement has seen; and where the next
+-- page begins, null where this is the last. One row with an empty event where the page is empty.
+-- $1 tenant, $2 items: [{"tags", "types"}], $3 after: transaction id, $4 after: position, $5 max count
+with given as materialized (
+  select $1::text as tenant, $2::text::jsonb as items, $3::text::xid8 as after_transaction,
+    $4::text::bigint as after_position, $5::text::integer as max_count
+),
+found as materialized (
+  select m.*, row_number() over (order by m.transaction_id, m.position) as place
+  from given
+  cross join lateral __schema__.match_tags(tenant, items, after_transaction, after_position, max_count + 1) m
+),
+last_of_page as (
+  select found.transaction_id, found.position
+  from found, given
+  where found.place = given.max_count and exists (select from found f where f.place = given.max_count + 1)
+)
+select i.store_id::text || '/' || i.system_identifier as epoch, pg_current_snapshot()::text as snapshot,
+  last_of_page.transaction_id::text as next_transaction_id, last_of_page.position::text as next_position,
+  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from given
+cross join __schema__.store_info i
+left join last_of_page on true
+left join (
+  found
+  join __schema__.streams s on s.name = found.stream and s.state <> 'tombstoned'
+  join __schema__.events e on e.stream = found.stream and e.version = found.version and e.tenant = s.tenant
+) on found.place <= given.max_count and e.tenant = given.tenant
+order by e.transaction_id, e.position

@@ -1,0 +1,104 @@
+/** Builds what a merger is given from a saga's log: each waiting branch with its own base, and what the trunk did since. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { ReadonlyNonEmptyArray } from 'fp-ts/lib/ReadonlyNonEmptyArray.js';
+import { decodeTagged, type EncodeFailed } from '../codec.js';
+import { deepFreeze } from '../json.js';
+import {
+  type AnyEvent,
+  type Conflict,
+  type ConflictBranch,
+  mergeRefused,
+  type MergeRefused,
+} from '../merge/merge.js';
+import { stateHash } from './reacting.js';
+import type { Saga } from './saga.js';
+import type { SagaLog } from './saga-log.js';
+import type { PendingBranch } from './saga-view.js';
+import type { SagaMergeRefusedRecord } from './saga-records.js';
+
+type RefusalCause = SagaMergeRefusedRecord['cause'];
+
+/** Why there is no merge: what the merger said, or what kept it from being asked. */
+export interface Refusal {
+  readonly cause: RefusalCause;
+  readonly refused: MergeRefused;
+}
+
+export const refuse = (
+  cause: RefusalCause,
+  reason: string,
+  paths: ReadonlyArray<string> = [],
+): E.Either<Refusal, never> => E.left({ cause, refused: mergeRefused(reason, paths) });
+
+export const unusable = (problem: EncodeFailed): Refusal => ({
+  cause: 'unusable',
+  refused: mergeRefused(problem.message),
+});
+
+/** A conflict, and where its events come from. */
+export interface BuiltConflict<S, Ev extends AnyEvent> {
+  readonly pending: ReadonlyArray<PendingBranch>;
+  readonly conflict: Conflict<S, Ev>;
+  /** Which branch event each event object of the conflict is. */
+  readonly origin: ReadonlyMap<Ev, { readonly branch: PendingBranch; readonly index: number }>;
+}
+
+const buildBranch = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  log: SagaLog<S, Ev>,
+  pending: PendingBranch,
+  origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }>,
+): E.Either<Refusal, ConflictBranch<S, Ev>> => {
+  const base = (log.stateAt(pending.base) as { readonly state: S }).state;
+  const hash = stateHash(saga, base);
+  if (E.isLeft(hash)) return E.left(unusable(hash.left));
+  if (hash.right !== pending.baseHash)
+    return refuse(
+      'baseChanged',
+      `the state at version ${pending.base} is not what branch ${pending.branchId} began from: a codec or evolve has changed since`,
+    );
+  const events: Ev[] = [];
+  let state = base;
+  for (const [index, encoded] of pending.events.entries()) {
+    const decoded = decodeTagged(saga.events, encoded);
+    if (E.isLeft(decoded)) return refuse('unusable', decoded.left.message);
+    const event = decoded.right as Ev;
+    origin.set(event, { branch: pending, index });
+    events.push(event);
+    state = saga.evolve(state, event);
+  }
+  const { messageId, type, data } = pending.cause;
+  return E.right({
+    id: pending.branchId,
+    baseVersion: pending.base as ConflictBranch<S, Ev>['baseVersion'],
+    base,
+    state,
+    events,
+    messages: pending.messages,
+    cause: { messageId, type, data },
+    completes: pending.completes,
+    trunkEvents: log.trunkSince(pending.base),
+  });
+};
+
+/** All branches that wait. Their bases must still be remembered by the log. */
+export const buildConflict = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  log: SagaLog<S, Ev>,
+): E.Either<Refusal, BuiltConflict<S, Ev>> => {
+  const view = log.view();
+  const origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }> = new Map();
+  const branches: Array<ConflictBranch<S, Ev>> = [];
+  for (const pending of view.pending) {
+    const branch = buildBranch(saga, log, pending, origin);
+    if (E.isLeft(branch)) return branch;
+    branches.push(branch.right);
+  }
+  const conflict: Conflict<S, Ev> = deepFreeze({
+    current: view.state,
+    branches: branches as unknown as ReadonlyNonEmptyArray<ConflictBranch<S, Ev>>,
+    completed: view.completed,
+    released: log.released(),
+  });
+  return E.right({ pending: view.pending, conflict, origin });
+};

@@ -1,0 +1,121 @@
+/** A saga's log: the fold of its stream as it grows, and the questions it answers. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
+import type { Saga } from './saga.js';
+import { emptyFold, step, type StepFailed } from './saga-fold.js';
+import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
+import type { LogEvent, Owed, SagaUnreadable, SagaView } from './saga-view.js';
+import { noEvents, type StreamVersion } from '../stream.js';
+
+/** How many of the last versions a log remembers the state of; an older base is folded anew. */
+export const statesKept = 512;
+
+/** A log that grows record by record. Its views are values; the log itself belongs to one reader. */
+export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
+  /** Takes the next records, in order. On an error the log stands before the record that is named. */
+  readonly advance: (events: ReadonlyArray<LogEvent>) => E.Either<SagaUnreadable, void>;
+  readonly version: () => StreamVersion;
+  readonly view: () => SagaView<S>;
+  /** Whether a message is on the trunk, in a merge, or in a branch that waits. */
+  readonly isHandled: (messageId: string) => boolean;
+  /** Whether a message of this key has left in this epoch. */
+  readonly isSent: (key: string) => boolean;
+  /** Messages that have left in this epoch, oldest first. */
+  readonly released: () => ReadonlyArray<ReleasedMessage>;
+  /** The state at a version; `undefined` where it is too long ago to be remembered. */
+  readonly stateAt: (version: number) => { readonly state: S } | undefined;
+  readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
+  readonly owed: (dispatchedThrough?: number) => Owed;
+  /** What has become of the timeout of this id; `undefined` where it is none that has been released. */
+  readonly timeout: (id: string) => TimeoutEntry | undefined;
+  /** The table itself: only to be read, and only until the log grows. */
+  readonly timeouts: () => TimeoutTable;
+}
+
+/** An empty log of a saga. `keepStates` is how many last versions it remembers the state of. */
+export const sagaLog = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  keepStates = statesKept,
+): SagaLog<S, Ev> => {
+  const fold = emptyFold(saga);
+  const states = new Map<number, S>([[0, fold.state]]);
+  let version = noEvents;
+
+  /** Forgets what is too old to be the base of anything in flight. */
+  const forget = (): void => {
+    const oldest = version - keepStates;
+    if (oldest > 0) states.delete(oldest);
+    if (fold.trunk.length > 2 * keepStates) fold.trunk = fold.trunk.slice(-keepStates);
+  };
+
+  const take = (event: LogEvent): E.Either<StepFailed, void> => {
+    const stepped = step(fold, event);
+    if (E.isLeft(stepped)) return stepped;
+    version = event.version;
+    states.set(version, fold.state);
+    forget();
+    return stepped;
+  };
+
+  return {
+    advance: (events) => {
+      for (const event of events) {
+        if (event.version <= version) continue;
+        if (event.version !== version + 1)
+          throw new Error(
+            `saga log of ${event.streamName}: expected version ${version + 1}, was given ${event.version}`,
+          );
+        const taken = take(event);
+        if (E.isLeft(taken)) return E.left(unreadable(event, taken.left));
+      }
+      return E.right(undefined);
+    },
+    version: () => version,
+    view: () => {
+      const { state, epoch, completed, pending, parked } = fold;
+      return { version, state, epoch, completed, pending, parked };
+    },
+    isHandled: (messageId) =>
+      fold.handled.has(messageId) || fold.pending.some(({ cause }) => cause.messageId === messageId),
+    isSent: (key) => fold.sentKeys.has(key),
+    released: () => fold.released.slice(),
+    stateAt: (at) => (states.has(at) ? { state: states.get(at) as S } : undefined),
+    trunkSince: (since) => fold.trunk.filter((entry) => entry.version > since).map(({ event }) => event),
+    owed: (dispatchedThrough = 0) => ({
+      merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
+      messages: fold.allReleased.filter((message) => message.version > dispatchedThrough),
+      compensations: [...fold.compensations.values()].filter((compensation) => !compensation.parked),
+      timeouts: waitingTimeouts(fold.timeouts, fold.pending),
+    }),
+    timeout: (id) => fold.timeouts.byId.get(id),
+    timeouts: () => fold.timeouts,
+  };
+};
+
+const unreadable = (event: LogEvent, problem: StepFailed): SagaUnreadable => ({
+  _tag: 'SagaUnreadable',
+  streamName: event.streamName,
+  version: event.version,
+  problem,
+  message: `version ${event.version} of ${event.streamName}: ${problem.message}`,
+});
+
+/** Folds a whole stream at once. */
+export const foldSaga = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  events: ReadonlyArray<LogEvent>,
+): E.Either<SagaUnreadable, SagaLog<S, Ev>> => {
+  const log = sagaLog(saga, Number.MAX_SAFE_INTEGER);
+  const advanced = log.advance(events);
+  return E.isLeft(advanced) ? advanced : E.right(log);
+};
+
+/** What is owed for a stream, as a pure function of it. */
+export const owed = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  events: ReadonlyArray<LogEvent>,
+  dispatchedThrough = 0,
+): E.Either<SagaUnreadable, Owed> => {
+  const log = foldSaga(saga, events);
+  return E.isLeft(log) ? log : E.right(log.right.owed(dispatchedThrough));
+};

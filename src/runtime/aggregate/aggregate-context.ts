@@ -1,0 +1,127 @@
+/** What the aggregates' runtime is given, what it tells, and one aggregate's stream as its parts share it. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { About } from '../../core/concurrency/about.js';
+import type { Definitions } from '../../core/codec.js';
+import type { RecordedEvent } from '../../core/event.js';
+import type { Folding } from '../../core/decider.js';
+import {
+  checkName,
+  defaultTenant,
+  type ExpectedVersion,
+  type InvalidName,
+  streamName,
+  type StreamName,
+  streamNameBytesMax,
+  type StreamVersion,
+  type Tenant,
+} from '../../core/stream.js';
+import type { EventStore } from '../../store/event-store.js';
+import type { Snapshots } from '../../store/snapshots.js';
+import type { Environment } from '../environment.js';
+
+/** Where an append of a command was refused, and what was done about it. */
+export interface CommandConflictNotice {
+  readonly streamName: StreamName;
+  /** The attempt that was refused; 1 is the first. */
+  readonly attempt: number;
+  /** The version that the command was decided on. */
+  readonly base: StreamVersion;
+  /** Where the stream stood when the append was refused. */
+  readonly actual: StreamVersion;
+  /** What the other writers recorded in between, as far as the refusal handed it over. */
+  readonly theirs: ReadonlyArray<RecordedEvent>;
+  readonly answer: 'retry' | 'reject';
+}
+
+export interface RetryNotice {
+  readonly streamName: StreamName;
+  /** The attempt that was refused; 1 is the first. */
+  readonly attempt: number;
+  readonly expected: ExpectedVersion;
+  readonly actual: StreamVersion;
+  /** How long the next attempt waits, in milliseconds. */
+  readonly delayMs: number;
+}
+
+/** Why a snapshot was not used. The stream is folded from its beginning instead. */
+export interface SnapshotIgnored {
+  readonly streamName: StreamName;
+  readonly reason: 'otherCodecVersion' | 'unreadable' | 'beyondStream' | 'unavailable';
+  readonly message: string;
+}
+
+export interface SnapshotNotSaved {
+  readonly streamName: StreamName;
+  readonly version: StreamVersion;
+  /** A tagged value, or what was thrown. */
+  readonly error: unknown;
+}
+
+/** For those who want to watch. A hook that throws is a bug and surfaces as a rejection of the call in hand. */
+export interface AggregateHooks {
+  readonly onConflict?: (notice: CommandConflictNotice) => void;
+  readonly onRetry?: (notice: RetryNotice) => void;
+  readonly onSnapshotIgnored?: (notice: SnapshotIgnored) => void;
+  /** Called after the command's events were written; what it throws is dropped, so that the command stays handled. */
+  readonly onSnapshotNotSaved?: (notice: SnapshotNotSaved) => void;
+}
+
+export interface AggregateContext {
+  readonly store: EventStore;
+  /** Where snapshots are kept. Default: nowhere, whatever an aggregate's policy says. */
+  readonly snapshots?: Snapshots;
+  /** Default: `defaultTenant`. */
+  readonly tenant?: Tenant;
+  /** Default: the real clock and dice. */
+  readonly environment?: Environment;
+  readonly hooks?: AggregateHooks;
+}
+
+/** One aggregate's stream, and how it is read. */
+export interface Source<Events extends Definitions, State> {
+  readonly rules: Folding<Events, State>;
+  readonly context: AggregateContext;
+  readonly tenant: Tenant;
+  readonly streamName: StreamName;
+  /** A copy of the store may answer that has the stream this far. Default: the store itself. */
+  readonly atLeast?: number;
+}
+
+/** The fold, and what a command needs to know of the events that went into it. */
+export interface Loaded<State> {
+  readonly version: StreamVersion;
+  readonly state: State;
+  readonly about: About;
+  /** Version of the snapshot it began with; 0 without one. */
+  readonly snapshotVersion: StreamVersion;
+  /** Ids of the last events of identified commands, oldest first; only where the aggregate has snapshots. */
+  readonly ids: ReadonlyArray<string>;
+  /** Whether an event with the id that was looked for is in the fold. */
+  readonly isKnown: boolean;
+}
+
+export const sourceOf = <Events extends Definitions, State>(
+  context: AggregateContext,
+  rules: Folding<Events, State>,
+  id: string,
+): E.Either<InvalidName, Source<Events, State>> => {
+  const checked = checkName('id', id, streamNameBytesMax);
+  if (E.isLeft(checked)) return checked;
+  const name = streamName(`${rules.category}-${id}`);
+  if (E.isLeft(name)) return name;
+  return E.right({ rules, context, tenant: context.tenant ?? defaultTenant, streamName: name.right });
+};
+
+export const idsRemembered = (rules: Pick<Folding<Definitions, unknown>, 'snapshot'>): number =>
+  rules.snapshot === undefined ? 0 : (rules.snapshot.idsRemembered ?? 256);
+
+/** The newest `max` ids of those that derive from a command's id: their UUIDs are of version 5. */
+export const remember = (
+  ids: ReadonlyArray<string>,
+  more: ReadonlyArray<string>,
+  max: number,
+): ReadonlyArray<string> => {
+  if (max === 0) return [];
+  const derived = more.filter((id) => id[14] === '5');
+  return derived.length === 0 ? ids : [...ids, ...derived].slice(-max);
+};

@@ -1,0 +1,121 @@
+/** Merges a saga's pending branches: computed on the tip, appended at exactly that version, thrown away and computed again if somebody was first. */
+import * as E from 'fp-ts/lib/Either.js';
+import type { AnyEvent } from '../../core/merge/merge.js';
+import type { Instance } from '../../core/saga/reacting.js';
+import { type Resolution, resolvePending } from '../../core/saga/resolving.js';
+import type { SagaLog } from '../../core/saga/saga-log.js';
+import { exactly } from '../../core/stream.js';
+import { delayAfter, type RetryPolicy } from '../../core/retry.js';
+import { type MergeLease, mergeLease } from './merge-lease.js';
+import { oneAtATime } from '../one-at-a-time.js';
+import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
+
+/** A merge is pure and cheap, so it is computed often; after this many lost appends it is left to whoever looks next. */
+const mergePolicy: RetryPolicy = { attemptsMax: 64, delayMs: 1, delayMaxMs: 50, multiplier: 1.5, jitter: 1 };
+
+export type ResolveConflict = (
+  instance: Instance,
+  options?: { readonly force?: boolean },
+) => Promise<E.Either<ResolveError, Resolved>>;
+
+/** Merges on the log at hand, or on the whole stream where a base is too long ago for it. */
+const computeMerge = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  log: SagaLog<S, Ev>,
+): Promise<E.Either<ResolveError, Exclude<Resolution, { _tag: 'BaseForgotten' }>>> => {
+  const { saga, checkDeterminism, mergeLimit: timeLimit } = shell;
+  const resolution = resolvePending(saga, instance, log, { checkDeterminism, timeLimit });
+  if (resolution._tag !== 'BaseForgotten') return E.right(resolution);
+  const whole = await shell.loader.loadWhole(instance);
+  if (E.isLeft(whole)) return whole;
+  const again = resolvePending(saga, instance, whole.right, { checkDeterminism, timeLimit });
+  if (again._tag === 'BaseForgotten')
+    throw new Error(`a whole log of ${instance.streamName} does not hold version ${again.base}`);
+  return E.right(again);
+};
+
+/** One attempt; `undefined` where somebody else was first. */
+const tryOnce = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  force: boolean,
+  lease: MergeLease,
+): Promise<E.Either<ResolveError, Resolved | undefined>> => {
+  const loaded = await shell.loader.load(instance);
+  if (E.isLeft(loaded)) return loaded;
+  const view = loaded.right.view();
+  if (view.pending.length === 0) return E.right({ _tag: 'Nothing' });
+  if (loaded.right.owed().merges.length === 0 && !force && view.parked !== undefined)
+    return E.right({ _tag: 'Parked', branchIds: view.parked.branches, reason: view.parked.reason });
+  const computed = await computeMerge(shell, instance, loaded.right);
+  if (E.isLeft(computed)) return computed;
+  const resolution = computed.right;
+  // The kept log is shared, and may have moved on since: what counts is the version the merge was computed on.
+  const { version } = resolution;
+  const { streamName } = instance;
+  const fence = lease.fence();
+  const appended = await shell.loader.append(instance, exactly(version), resolution.events, { fence });
+  if (E.isLeft(appended)) {
+    if (appended.left._tag === 'LeaseLost') lease.forget();
+    else if (appended.left._tag !== 'VersionConflict') return appended;
+    return E.right(undefined);
+  }
+  const { branchIds } = resolution;
+  if (resolution._tag === 'Refused') {
+    shell.hooks.onParked?.({ streamName, branchIds, reason: resolution.reason });
+    return E.right({ _tag: 'Parked', branchIds, reason: resolution.reason });
+  }
+  shell.hooks.onMerged?.({ streamName, mergeId: resolution.mergeId, branchIds });
+  return E.right({ _tag: 'Merged', mergeId: resolution.mergeId, branchIds });
+};
+
+/** Whether anything is left to merge; who waits for another's merge has nothing to do once it is done. */
+const isPending = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+): Promise<E.Either<ResolveError, boolean>> => {
+  const loaded = await shell.loader.load(instance);
+  return E.isLeft(loaded) ? loaded : E.right(loaded.right.view().pending.length > 0);
+};
+
+const resolve = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  force: boolean,
+  lease: MergeLease,
+): Promise<E.Either<ResolveError, Resolved>> => {
+  for (let attempt = 1; attempt <= mergePolicy.attemptsMax; attempt += 1) {
+    const mayMerge = attempt <= shell.leaseAfter || (await lease.acquire());
+    if (mayMerge) {
+      const result = await tryOnce(shell, instance, force, lease);
+      if (E.isLeft(result)) return result;
+      if (result.right !== undefined) return E.right(result.right);
+    } else {
+      const pending = await isPending(shell, instance);
+      if (E.isLeft(pending)) return pending;
+      if (!pending.right) return E.right({ _tag: 'Nothing' });
+    }
+    await shell.environment.sleep(delayAfter(mergePolicy, attempt, shell.environment.random));
+  }
+  return E.right({ _tag: 'Contended' });
+};
+
+/**
+ * After `leaseAfter` lost appends the saga's lease is taken. Those who come then find branches, must merge before they
+ * handle, and wait for the lease; so the merge is up against handlers in flight alone, and these are used up.
+ * Resolvers of one process do not race each other: whoever comes while a merge runs waits for it, and merges what is left.
+ * `force` tries again although the same merger version has refused.
+ */
+export const resolveConflict = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>): ResolveConflict => {
+  const queue = oneAtATime();
+  return (instance, options = {}) =>
+    queue(instance.key, async () => {
+      const lease = mergeLease(shell, instance);
+      try {
+        return await resolve(shell, instance, options.force ?? false, lease);
+      } finally {
+        await lease.release();
+      }
+    });
+};
