@@ -54,7 +54,8 @@ describe('the adaptive table', () => {
     { share: 0.03, row: 1 },
     { share: 0.12, row: 2 },
     { share: 0.4, row: 2 },
-    { share: 1, row: 2 },
+    { share: 0.8, row: 3 },
+    { share: 1, row: 3 },
   ])('finds row $row where $share of the saves meet another writer, and stays', ({ share, row }) => {
     const runs = seeds.map((seed) => run([{ share, saves: 1_200, everyMs: 50 }], seed));
     expect(runs.map(({ known }) => known.row)).toEqual(seeds.map(() => row));
@@ -131,9 +132,9 @@ describe('the adaptive table', () => {
     expect(known.row).toBeUndefined();
     known = contentionAfter(rule, known, met);
     known = contentionAfter(rule, known, met);
-    expect(rowAt(rule, known, 0)).toBe(2);
+    expect(rowAt(rule, known, 0)).toBe(3);
     // 21 saves are 5.25 after two windows, and less than 5 a little later.
-    expect(rowAt(rule, known, 110_000)).toBe(2);
+    expect(rowAt(rule, known, 110_000)).toBe(3);
     expect(rowAt(rule, known, 130_000)).toBeUndefined();
     expect(contentionAfter(rule, known, { contended: false, nowMs: 130_000 }).row).toBeUndefined();
   });

@@ -46,7 +46,8 @@ export const blocksOf = (document: string): ReadonlyArray<Block> => {
 
 /** Writes each block to a file of its own; answers the folder and the files in the order of the blocks. */
 export const layOut = (name: string, blocks: ReadonlyArray<Block>) => {
-  const folder = join(workFolder, name);
+  // Runs of two processes must not clear each other's away.
+  const folder = join(workFolder, `${name}-${process.pid}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const files = blocks.map(({ place, code }) => {

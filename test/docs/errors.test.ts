@@ -25,6 +25,11 @@ const notErrors: ReadonlySet<string> = new Set([
   ...['Pending', 'Void', 'Applied', 'Failed'],
   // What became of an operation that has a key.
   ...['Acquired', 'AlreadyDone'],
+  // What a save is checked against, how fields settle a conflict, what a place in a line comes to.
+  ...['condition', 'expectedRevision', 'expectedVersion', 'ifNotModifiedSince', 'token'],
+  ...['Conflict', 'Disjoint', 'Merge', 'Retry', 'Held', 'Rest', 'Handle', 'Wait'],
+  // Where a survey of saves begins.
+  ...['Position', 'Last'],
   // Steps inside one function.
   ...['Done', 'Lost', 'Refused', 'BaseForgotten'],
   // What a test tool tells apart: steps of a scenario or a schedule, answers of a process, kinds of rules and of what is asked.

@@ -98,6 +98,20 @@ describe('an adaptive strategy', () => {
     expect(other.decide('item-new').strategy).not.toBe('pessimistic');
   });
 
+  it('puts writers in line where most saves meet, with a resolver too', () => {
+    const { decide, save } = rig();
+    save('item-7', 60, (index) => index % 5 !== 0);
+    expect(decide('item-7', true).strategy).toBe('pessimistic');
+    expect(decide('item-7', true).reason).toMatch(/\(above 50 %\): pessimistic/);
+  });
+
+  it('does not take a type for hot since a few of its keys are, while they have too few saves to say so themselves', () => {
+    const { decide, save } = rig();
+    for (let key = 0; key < 200; key += 1) save(`item-${key}`, 1, never);
+    for (let key = 0; key < 2; key += 1) save(`item-hot-${key}`, 19, () => true);
+    expect(decide('item-new').strategy).not.toBe('pessimistic');
+  });
+
   it('forgets a key that was not saved for long', () => {
     const { decide, save, wait, switches } = rig();
     for (let key = 0; key < 30; key += 1) save(`item-${key}`, 2, never);
@@ -119,7 +133,7 @@ describe('an adaptive strategy', () => {
     });
     expect(byKey.decide('item-8').by).toBe('default');
     const byType = rig({ critical: (name) => name === 'item' });
-    expect(byType.decide('item-8', true)).toMatchObject({ strategy: 'merge', by: 'critical' });
+    expect(byType.decide('item-8', true)).toMatchObject({ strategy: 'pessimistic', by: 'critical' });
   });
 
   it('follows a table of your own', () => {

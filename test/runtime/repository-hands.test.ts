@@ -6,8 +6,9 @@ import { repository } from '../../src/runtime/repository/repository.js';
 import { systemWork } from '../../src/runtime/concurrency/system-work.js';
 import type { EventStore, ReadStreamRequest } from '../../src/store/event-store.js';
 import { fenceOf } from '../../src/store/leases.js';
+import type { Tenant } from '../../src/core/stream.js';
 import { right } from '../support/handling.js';
-import { aProduct, product, products, rename } from './repository-support.js';
+import { addStock, aProduct, product, products, rename } from './repository-support.js';
 
 it.each(['expectedVersion', 'pessimistic'] as const)(
   'a save under a lease that is another’s by now writes nothing: %s',
@@ -63,4 +64,14 @@ it('a command that is handled as work of the system adds no revision', async () 
   });
   const { entries } = await right(repo.operationLog(id));
   expect(entries).toMatchObject([{ operation: 'sync' }]);
+});
+
+it('tenants that share one collector are counted apart', async () => {
+  const store = memoryStore();
+  const id = await aProduct(store, 3);
+  const keys: string[] = [];
+  const stats = { observe: ({ key }: { readonly key: string }) => void keys.push(key) };
+  for (const tenant of [undefined, 'acme' as Tenant])
+    await right(products(store, { stats, ...(tenant !== undefined && { tenant }) }).update(id, addStock(1)));
+  expect(keys).toEqual([`product-${id}`, `acme/product-${id}`]);
 });

@@ -221,7 +221,8 @@ const wrongIn = async (counters: ReadonlyArray<Counter>): Promise<ReadonlyArray<
 };
 
 export interface WorkloadOptions {
-  readonly phaseMs: number;
+  /** How long each phase lasts: so many milliseconds, or so many operations. */
+  readonly lasts: { readonly ms: number } | { readonly operations: number };
   /** Of the keys, so that runs on one store do not meet. */
   readonly prefix: string;
   readonly adaptive?: AdaptiveOptions;
@@ -230,11 +231,14 @@ export interface WorkloadOptions {
   readonly phases?: ReadonlyArray<Phase>;
 }
 
+const goesOn = (lasts: WorkloadOptions['lasts'], { useful, failed }: Tally, began: number): boolean =>
+  'ms' in lasts ? performance.now() - began < lasts.ms : useful + failed < lasts.operations;
+
 /** Runs all phases, one after the other, under one strategy. */
 export const runWorkload = async (
   store: EventStore,
   name: WorkloadStrategy,
-  { phaseMs, prefix, random, adaptive: given = {}, phases: wanted = phases }: WorkloadOptions,
+  { lasts, prefix, random, adaptive: given = {}, phases: wanted = phases }: WorkloadOptions,
 ): Promise<WorkloadResult> => {
   let tally = emptyTally();
   const switches: Switch[] = [];
@@ -254,7 +258,7 @@ export const runWorkload = async (
     tally = emptyTally();
     const began = performance.now();
     const write = async (): Promise<void> => {
-      while (performance.now() - began < phaseMs) {
+      while (goesOn(lasts, tally, began)) {
         const isHot = random() < hotShare;
         const key = isHot
           ? `${prefix}hot${Math.floor(random() * hotKeys)}`

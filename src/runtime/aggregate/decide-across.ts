@@ -7,7 +7,14 @@ import type { EventData, EventMetadata, RecordedEvent } from '../../core/event.j
 import { derivedId } from '../../core/ids.js';
 import { deepFreeze } from '../../core/json.js';
 import { defaultRetry, delayAfter, type RetryPolicy } from '../../core/retry.js';
-import { any, defaultTenant, streamName, type StreamName, type Tenant } from '../../core/stream.js';
+import {
+  any,
+  defaultTenant,
+  type InvalidName,
+  streamName,
+  type StreamName,
+  type Tenant,
+} from '../../core/stream.js';
 import type { AppendCondition, EventQuery, Seen } from '../../store/conditions.js';
 import type {
   AppendManyError,
@@ -130,7 +137,7 @@ const requestsOf = <Events extends Definitions, State, Rejection>(
   { request, tenant }: Work<Events, State, Rejection>,
   placed: ReadonlyArray<Placed<TaggedOf<Events>>>,
   condition: AppendCondition,
-): E.Either<EncodeFailed | Extract<AppendManyError, { readonly _tag: 'InvalidName' }>, Requests> => {
+): E.Either<EncodeFailed | InvalidName, Requests> => {
   const byStream = new Map<StreamName, EventData[]>();
   for (const [index, { streamName: name, event, tags }] of placed.entries()) {
     const checked = streamName(name);

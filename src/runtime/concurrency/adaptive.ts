@@ -122,7 +122,13 @@ const decideIn = (memory: Memory, question: AdaptiveQuestion): AdaptiveDecision 
   return decided('default', 0, few(key, saves, rule, choiceOf(rule, 0, hasResolver)));
 };
 
-/** Counts for the key; and for its type as long as the key has too few saves to speak for itself. */
+/**
+ * Of its `minSaves` a key lends so small a part to its type: what fresh keys come to is told by many keys with few saves each, and a
+ * hot key must not make a hot type of it before it speaks for itself.
+ */
+const lentPart = 0.25;
+
+/** Counts for the key; and for its type as long as the key has very few saves. */
 const observeIn = (
   memory: Memory,
   { aggregateType, key, contended, nowMs }: AdaptiveObservation,
@@ -144,9 +150,11 @@ const observeIn = (
     onSwitch?.({ aggregateType, ...(all === keys && { key }), from, to, reason, nowMs });
   };
   const own = keys.get(key);
-  const speaksForItself = own !== undefined && rowAt(rule, own, nowMs) !== undefined;
+  const lends =
+    own === undefined ||
+    (rowAt(rule, own, nowMs) === undefined && faded(own.rate, rule, nowMs).saves < rule.minSaves * lentPart);
   step(keys, key, key);
-  if (!speaksForItself) step(types, aggregateType, `keys of ${aggregateType} with few saves`);
+  if (lends) step(types, aggregateType, `keys of ${aggregateType} with few saves`);
 };
 
 /**

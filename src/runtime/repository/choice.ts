@@ -11,7 +11,7 @@ import {
   type SaveContext,
   when,
 } from '../../core/concurrency/policy.js';
-import { categoryOf, defaultTenant } from '../../core/stream.js';
+import { categoryOf, defaultTenant, type StreamName } from '../../core/stream.js';
 import { realTimers } from '../../store/timers.js';
 import type { Source } from '../aggregate/aggregate-context.js';
 import { invalid, type Look, ownLook, readCheck, strategyOf } from './check.js';
@@ -69,6 +69,10 @@ export const overrideOf = ({ settings, bypassPolicies = false }: SaveOptions) =>
   ...(settings !== undefined && { settings }),
 });
 
+/** What is measured by stream is measured by tenant too: one collector may serve several. */
+export const measuredKey = ({ tenant = defaultTenant }: RepositoryContext, streamName: StreamName): string =>
+  tenant === defaultTenant ? streamName : `${tenant}/${streamName}`;
+
 const adaptiveChoice = (
   context: RepositoryContext,
   { streamName }: Pick<Source<Definitions, unknown>, 'streamName'>,
@@ -80,7 +84,7 @@ const adaptiveChoice = (
     return E.left(invalid('settings.adaptive', 'the strategy is adaptive, and nobody is there to choose'));
   const { strategy, reason } = adaptive.decide({
     aggregateType: categoryOf(streamName),
-    key: streamName,
+    key: measuredKey(context, streamName),
     hasResolver: resolver !== undefined,
     nowMs: (context.environment?.timers ?? realTimers).now(),
   });

@@ -8,7 +8,7 @@ import { realTimers } from '../../store/timers.js';
 import type { Loaded, Source } from '../aggregate/aggregate-context.js';
 import { load } from '../aggregate/load-aggregate.js';
 import { currentSystemWork } from '../concurrency/system-work.js';
-import { type Choice, choose, looksOf, saveContextOf } from './choice.js';
+import { type Choice, choose, looksOf, measuredKey, saveContextOf } from './choice.js';
 import type { RepositoryContext, Saved, SaveError, SaveOptions } from './context.js';
 import { type AggregateCopy, type Changed, type Decided, decideOn, type Rules } from './copy.js';
 import { type Locked, underLock } from './lock.js';
@@ -126,12 +126,13 @@ interface SaidOf extends Pick<Order<unknown>, 'choice'> {
 }
 
 const tell = (
-  { shop: { context }, source: { streamName: key }, choice }: SaidOf,
+  { shop: { context }, source: { streamName }, choice }: SaidOf,
   { attempts, conflicts, appendMs, contended }: Tally,
   waitedMs: number | undefined,
   result: SaveResult<unknown>,
 ): void => {
-  const aggregateType = categoryOf(key);
+  const aggregateType = categoryOf(streamName);
+  const key = measuredKey(context, streamName);
   const nowMs = (context.environment?.timers ?? realTimers).now();
   choice.adaptive?.observe({ aggregateType, key, contended, nowMs });
   context.stats?.observe({
