@@ -14,6 +14,18 @@ language sql volatile as $$
   )
 $$;
 
+-- For what is looked at after a wait for a lock that ends with the transaction: where the transaction goes by one snapshot from its
+-- beginning, the look would miss what was committed during the wait. The adapter knows the code, and asks again in a transaction that
+-- reads what is committed.
+create function needs_read_committed() returns void
+language plpgsql volatile as $$
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception 'this is decided in read committed alone' using errcode = 'WM001';
+  end if;
+end
+$$;
+
 -- Takes the lease of a scope, named as 'scope:/product-1/assets', where all above and below it are free or have expired:
 --   {"outcome": "acquired", "token", "recovered": [{"name", "token", "holder"}]}
 --   {"outcome": "held", "name", "token", "holder", "expires_in_ms"}
@@ -35,6 +47,7 @@ declare
   recovered jsonb := '[]';
   taken bigint;
 begin
+  perform needs_read_committed();
   perform pg_advisory_xact_lock(hashtextextended(path[1], 'leases'::regclass::oid::bigint));
   for other in
     select * from leases l

@@ -53,6 +53,41 @@ language sql stable set search_path from current as $$
   limit max_count
 $$;
 
+-- As before, but a batch without events leaves no trace: where it is met still, the others speak for it.
+create or replace function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
+language plpgsql volatile as $$
+declare
+  request record;
+  found_stream streams;
+  answer jsonb;
+  answers jsonb := '[]';
+  is_recorded boolean := false;
+begin
+  for request in
+    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
+      jsonb_array_length(value -> 'events') as events_count
+    from jsonb_array_elements(requests) with ordinality as given (value, place)
+    order by place
+  loop
+    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
+    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
+    if answer is null and request.events_count = 0 then
+      answer := jsonb_build_object(
+        'outcome', 'appended', 'version', coalesce(found_stream.version, 0), 'transaction_id', '0', 'position', '0');
+    elsif answer ->> 'outcome' is distinct from 'idempotent' then
+      return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+    else
+      is_recorded := true;
+    end if;
+    answers := answers || jsonb_build_array(answer);
+  end loop;
+  if not is_recorded then
+    return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+  end if;
+  return jsonb_build_object('appended', answers);
+end
+$$;
+
 -- Makes writers of a tag and those who have a condition on it wait for each other. Held until the end of the transaction, and taken
 -- before anything else, always in the same order. Writers of a tag do not wait for other writers of it. An event that a condition
 -- matches has the first tag of an item, so that this one is enough.
@@ -165,6 +200,9 @@ declare
   has_tags constant boolean := requests @? '$[*].tagged';
   answer jsonb;
 begin
+  if has_conditions then
+    perform needs_read_committed();
+  end if;
   if has_conditions or has_tags then
     perform lock_tags(requests);
   end if;

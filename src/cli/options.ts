@@ -15,6 +15,12 @@ export const wholeNumber =
     return number;
   };
 
+/** An option that may be given more than once: all its values. */
+export const collect = (value: string, before: ReadonlyArray<string> = []): ReadonlyArray<string> => [
+  ...before,
+  value,
+];
+
 export interface Share {
   readonly part: number;
   readonly of: number;

@@ -7,6 +7,9 @@ export interface Column {
   readonly isNumber?: boolean;
 }
 
+export const numeric = (...titles: ReadonlyArray<string>): ReadonlyArray<Column> =>
+  titles.map((title) => ({ title, isNumber: true }));
+
 /** A line of titles and one line for each row; text of others is escaped, and cut after `cellCharactersMax`. */
 export const textTable = (
   columns: ReadonlyArray<Column>,

@@ -10,6 +10,7 @@ import {
   escapeForDisplay,
   type InvalidName,
   type Position,
+  startPosition,
   streamName,
   tenant,
 } from '../core/stream.js';
@@ -22,11 +23,13 @@ import type {
   StoreLimits,
 } from './event-store.js';
 import { checkCount, checkFence, eventTypeBytesMax, idBytesMax, metadataProblem } from './checks.js';
-import { checkCondition, type CheckedCondition } from './condition-checks.js';
+import { checkCondition, type CheckedCondition, type CheckedQuery, checkQuery } from './condition-checks.js';
+import type { ReadMatchingRequest } from './conditions.js';
 import { checkCompletes, completesTwice } from './idempotency-checks.js';
 import type { Completion } from './idempotency.js';
 import type { Fence } from './leases.js';
 import { type CheckedMessage, checkMessages } from './queue-checks.js';
+import type { BadRequest } from './store-errors.js';
 
 export { checkCount, idBytesMax } from './checks.js';
 
@@ -166,6 +169,25 @@ export const checkPosition = (field: string, position: Position): E.Either<Inval
         field,
         reason: `must be a position that a store answered, found ${String(position)}`,
       });
+
+/** A read by tags whose parts are all there and good. */
+export interface CheckedReadMatching {
+  readonly query: CheckedQuery;
+  readonly count: number;
+  readonly after: Position;
+}
+
+export const checkReadMatching = (
+  request: ReadMatchingRequest,
+): E.Either<BadRequest, CheckedReadMatching> => {
+  const query = checkQuery('query', request.query);
+  if (E.isLeft(query)) return query;
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const after = checkPosition('after', request.after ?? startPosition);
+  if (E.isLeft(after)) return after;
+  return E.right({ query: query.right, count: count.right, after: after.right });
+};
 
 export const checkSubscriber = (subscriber: string): E.Either<InvalidName, string> =>
   checkName('subscriber', subscriber, idBytesMax);

@@ -1,25 +1,14 @@
 /** Conditions on PostgreSQL where a transaction that began early commits late, step by step on raw connections. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { any, exactly, newId, noStream, type StreamName, toPromise } from 'watersmeet';
 import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
 
 describe('conditions over several streams [postgres]', () => {
   let opened: PostgresTestStore;
-  const clients: pg.Client[] = [];
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: opened.url });
-    await client.connect();
-    clients.push(client);
-    return client;
-  };
   beforeAll(async () => {
     opened = await openTestPostgres();
   });
-  afterAll(async () => {
-    for (const client of clients) await client.end();
-    await opened.dispose();
-  });
+  afterAll(() => opened.dispose());
 
   const event = (...tags: ReadonlyArray<string>) => ({
     ...{ eventId: newId(), type: 'Happened', schemaVersion: 1, data: {} },
@@ -38,7 +27,7 @@ describe('conditions over several streams [postgres]', () => {
   };
 
   it('count an event whose transaction was open while its reader looked', async () => {
-    const slow = await connect();
+    const slow = await opened.connect();
     await slow.query('begin');
     const requests = [
       {
@@ -61,7 +50,7 @@ describe('conditions over several streams [postgres]', () => {
   it('count it too where its place in the global order is that of a transaction that its reader had seen', async () => {
     const streamName = 'overtaken-a' as StreamName;
     await toPromise(opened.store.append({ streamName, expected: noStream, events: [event()] }));
-    const slow = await connect();
+    const slow = await opened.connect();
     // It gets its transaction id first, is overtaken by a writer of its stream, and takes the place behind that one.
     await slow.query('begin; select pg_current_xact_id()');
     await toPromise(opened.store.append({ streamName, expected: exactly(1), events: [event()] }));

@@ -1,25 +1,14 @@
 /** The global order on PostgreSQL where transactions overtake each other, step by step on raw connections. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { exactly, newId, noStream, type StreamName, toPromise } from 'watersmeet';
 import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
 
 describe('the global order [postgres]', () => {
   let opened: PostgresTestStore;
-  const clients: pg.Client[] = [];
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: opened.url });
-    await client.connect();
-    clients.push(client);
-    return client;
-  };
   beforeAll(async () => {
     opened = await openTestPostgres();
   });
-  afterAll(async () => {
-    for (const client of clients) await client.end();
-    await opened.dispose();
-  });
+  afterAll(() => opened.dispose());
 
   const event = () => ({ eventId: newId(), type: 'Happened', schemaVersion: 1, data: {}, metadata: {} });
 
@@ -27,7 +16,7 @@ describe('the global order [postgres]', () => {
     const { store } = opened;
     const [a, b] = ['order-a', 'order-b'] as StreamName[];
     await toPromise(store.append({ streamName: b!, expected: noStream, events: [event()] }));
-    const [slow, bystander] = [await connect(), await connect()];
+    const [slow, bystander] = [await opened.connect(), await opened.connect()];
     // The writer of both gets its transaction id first, then somebody who only stays, then a writer of `b` alone.
     await slow.query('begin; select pg_current_xact_id()');
     await bystander.query('begin; select pg_current_xact_id()');

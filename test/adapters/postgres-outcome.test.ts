@@ -12,6 +12,8 @@ import {
   right,
   wholeStream,
 } from '../../src/testing/contract/support.js';
+import { newId } from '../../src/store/ids.js';
+import { fenceOf } from '../../src/store/leases.js';
 import { whyNoServer } from '../support/postgres.js';
 import { type Cut, cuts, type Proxy, startProxy } from '../support/proxy.js';
 import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
@@ -143,6 +145,29 @@ suite(`event store [postgres] an append whose connection is cut${skip ? ` (skipp
     const page = await right(direct.store.readStream({ streamName, includeArchived: true }));
     expect(idsOf(page.events)).toEqual(idsOf(batch));
     expect(page.events.at(-1)?.position).toBe(result.position);
+    await store.close();
+  });
+
+  it('so is one whose lease was given back meanwhile, and one under a condition that its own events fail', async () => {
+    const { direct, proxy } = opened;
+    const store = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 1 }));
+    const tags = [`tag-${newId()}`];
+    const [event] = events(1);
+    const tagged = [{ ...event, eventId: newId(), metadata: { tags } }] as ReturnType<typeof events>;
+    const lease = await right(direct.store.leases.acquire({ name: newId(), holder: 'one', ttlMs: 60_000 }));
+    const unders = [
+      { fence: fenceOf(lease), events: events(1) },
+      { condition: { noneOf: { anyOf: [{ tags }] } }, events: tagged },
+    ];
+    for (const under of unders) {
+      const streamName = aStream();
+      proxy.cutNext('before the answer', async () => {
+        await right(direct.store.leases.release(lease));
+        await right(direct.store.markStream({ streamName, as: 'archived', expected: any }));
+      });
+      const result = await right(store.append({ streamName, expected: noStream, ...under }));
+      expect([result.version, result.idempotent]).toEqual([1, false]);
+    }
     await store.close();
   });
 

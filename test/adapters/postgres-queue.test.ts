@@ -1,6 +1,6 @@
 /** The message queue on PostgreSQL where transactions overtake each other, connections are cut, and much waits. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
+import type pg from 'pg';
 import { openPostgres, type SqlStore } from '../../src/adapters/postgres/index.js';
 import { toPromise } from '../../src/core/fault.js';
 import { partitionOf } from '../../src/core/partition.js';
@@ -26,13 +26,6 @@ suite(`message queue [postgres]${skip ? ` (skipped: ${skip})` : ''}`, () => {
   let opened: PostgresTestStore;
   let proxy: Proxy;
   let behindProxy: SqlStore;
-  const clients: pg.Client[] = [];
-  const connect = async (): Promise<pg.Client> => {
-    const client = new pg.Client({ connectionString: opened.url });
-    await client.connect();
-    clients.push(client);
-    return client;
-  };
   beforeAll(async () => {
     opened = await openTestPostgres();
     proxy = await startProxy(
@@ -42,7 +35,6 @@ suite(`message queue [postgres]${skip ? ` (skipped: ${skip})` : ''}`, () => {
     behindProxy = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 4 }));
   });
   afterAll(async () => {
-    for (const client of clients) await client.end();
     await behindProxy.close();
     await proxy.close();
     await opened.dispose();
@@ -50,7 +42,7 @@ suite(`message queue [postgres]${skip ? ` (skipped: ${skip})` : ''}`, () => {
 
   /** Enqueues in a transaction that stays open. */
   const enqueueOpen = async (queue: string, key: string, data: string, delayMs = 0): Promise<pg.Client> => {
-    const client = await connect();
+    const client = await opened.connect();
     await client.query('begin');
     const message = { tenant: 'default', queue, id: data, key, slot: 0, type: 'Do', schemaVersion: 1 };
     const batch = JSON.stringify([{ ...message, data, metadata: {}, delayMs }]);
@@ -145,7 +137,7 @@ suite(`message queue [postgres]${skip ? ` (skipped: ${skip})` : ''}`, () => {
 
   it('what waits behind a key, was handled, or lies in other partitions costs those who take nothing', async () => {
     const { store } = opened;
-    const [client, queue] = [await connect(), aQueue()];
+    const [client, queue] = [await opened.connect(), aQueue()];
     const fill = (key: string, state: string): Promise<unknown> =>
       client.query(
         `insert into watersmeet.messages

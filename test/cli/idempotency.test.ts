@@ -1,40 +1,16 @@
 /** `watersmeet idempotency`: what it shows of operations, and what it forgets. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Command } from 'commander';
-import { Writable } from 'node:stream';
 import { memoryStore, type Tenant, toPromise } from 'watersmeet';
 import { addIdempotency } from '../../src/cli/commands/idempotency.js';
-import { failureOf } from '../../src/cli/failure.js';
-import { openSession } from '../../src/cli/session.js';
 import { acquired, asked } from '../../src/testing/contract/idempotency-store.js';
+import { onOpen } from './support.js';
 
 const evil = 'red\u001b[31m\u202eadmin\nnext';
 
 let nowMs = 0;
 let store = memoryStore();
 
-const run = async (...args: ReadonlyArray<string>) => {
-  const written = { stdout: '', stderr: '' };
-  const into = (name: 'stdout' | 'stderr') =>
-    new Writable({
-      write: (chunk: Buffer, _encoding, then) => {
-        written[name] += chunk.toString();
-        then();
-      },
-    });
-  const session = openSession({ stdout: into('stdout'), stderr: into('stderr'), env: {}, cwd: '.' });
-  const cli = new Command('watersmeet').exitOverride();
-  addIdempotency(cli, session, (_session, _options, look) => look(store));
-  try {
-    await cli.parseAsync(['idempotency', ...args], { from: 'user' });
-    return { code: 0, ...written };
-  } catch (error) {
-    const { line, exitCode } = failureOf(error);
-    return { code: exitCode, ...written, stderr: `${written.stderr}${line}\n` };
-  } finally {
-    session.close();
-  }
-};
+const run = (...args: ReadonlyArray<string>) => onOpen(store, addIdempotency)('idempotency', ...args);
 
 const lines = (text: string): ReadonlyArray<string> => text.trimEnd().split('\n');
 

@@ -1,43 +1,10 @@
 /** `watersmeet leases`: what it shows of the leases that are held. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Command } from 'commander';
+import { describe, expect, it } from '@jest/globals';
 import * as TE from 'fp-ts/lib/TaskEither.js';
-import { Writable } from 'node:stream';
 import { type EventStore, memoryStore, toPromise } from 'watersmeet';
 import { addLeases } from '../../src/cli/commands/leases.js';
-import { failureOf } from '../../src/cli/failure.js';
-import { openSession } from '../../src/cli/session.js';
 import type { Leases } from '../../src/store/leases.js';
-import { whyNoServer } from '../support/postgres.js';
-import { type Ran, run as runCommand } from './support.js';
-
-type Run = (...args: ReadonlyArray<string>) => Promise<Ran>;
-
-/** The command on a store that is open already: one in memory ends with its process, so that no option can name it. */
-const onOpen =
-  (store: EventStore): Run =>
-  async (...args) => {
-    const written = { stdout: '', stderr: '' };
-    const into = (name: 'stdout' | 'stderr') =>
-      new Writable({
-        write: (chunk: Buffer, _encoding, then) => {
-          written[name] += chunk.toString();
-          then();
-        },
-      });
-    const session = openSession({ stdout: into('stdout'), stderr: into('stderr'), env: {}, cwd: '.' });
-    const cli = new Command('watersmeet').exitOverride();
-    addLeases(cli, session, (_session, _options, look) => look(store));
-    try {
-      await cli.parseAsync([...args], { from: 'user' });
-      return { code: 0, ...written };
-    } catch (error) {
-      const { line, exitCode } = failureOf(error);
-      return { code: exitCode, ...written, stderr: `${written.stderr}${line}\n` };
-    } finally {
-      session.close();
-    }
-  };
+import { onOpen, onStores } from './support.js';
 
 const leasesOf = ({ leases }: EventStore): Leases => leases as Leases;
 
@@ -54,89 +21,60 @@ const filled = async (store: EventStore): Promise<void> => {
   await toPromise(release(await take({ name: 'given back' }, 60_000)));
 };
 
-interface Opened {
-  readonly run: Run;
-  readonly dispose: () => Promise<void>;
-}
-
-const inMemory = async (): Promise<Opened> => {
-  const store = memoryStore();
-  await filled(store);
-  return { run: onOpen(store), dispose: () => store.close() };
-};
-
-const onServer = async (): Promise<Opened> => {
-  const { store, url, dispose } = await (await import('../support/stores.js')).openTestPostgres();
-  await filled(store);
-  return { run: (...args) => runCommand([...args, '--store', url]), dispose };
-};
-
-const cases = (name: string, open: () => Promise<Opened>, skip?: string): void => {
-  (skip === undefined ? describe : describe.skip)(`leases [${skip ?? name}]`, () => {
-    let opened: Opened | undefined;
-    const run: Run = (...args) => (opened as Opened).run(...args);
-    beforeAll(async () => {
-      opened = await open();
-    }, 60_000);
-    afterAll(() => opened?.dispose());
-
-    it('lists those that are held by name: when they end, token, name and holder', async () => {
-      const { code, stdout, stderr } = await run('leases');
-      expect([code, stderr]).toEqual([0, '']);
-      const lines = stdout.trimEnd().split('\n');
-      expect(lines[0]).toBe('expires in   token  name  holder');
-      expect(lines.slice(1)).toEqual([
-        expect.stringMatching(/^ +(60|59) min +1 {2}nightly import {2}thumbnails of web-2$/),
-        expect.stringMatching(/^ +\d+\.\d s +2 {2}scope:\/product-1\/assets\/a~1b {2}thumbnails of web-2$/),
-        expect.stringMatching(/^ +(60|59) min +1 {2}scope:\/product-2 {2}thumbnails of web-2$/),
-      ]);
-    });
-
-    it('takes the beginning of names and a number, and prints JSON with the segments of scopes', async () => {
-      const one = await run('leases', '--prefix', 'scope:/product-1', '--json');
-      expect(JSON.parse(one.stdout)).toEqual({
-        name: 'scope:/product-1/assets/a~1b',
-        token: 2,
-        holder: 'thumbnails of web-2',
-        expiresInMs: expect.any(Number),
-        scope: ['product-1', 'assets', 'a/b'],
-      });
-      const first = await run('leases', '--max', '1', '--json');
-      expect(JSON.parse(first.stdout)).toMatchObject({ name: 'nightly import' });
-      expect(first.stdout).not.toContain('"scope"');
-      expect(first.stderr).toBe('only the first 1 are shown: there may be more, see --prefix and --max\n');
-    });
-
-    it('says so where none is held, and what is wrong with an option', async () => {
-      expect(await run('leases', '--prefix', 'nothing')).toEqual({
-        code: 0,
-        stdout: '',
-        stderr: 'no leases are held\n',
-      });
-      expect(await run('leases', '--prefix', 'nothing', '--json')).toEqual({
-        code: 0,
-        stdout: '',
-        stderr: '',
-      });
-      for (const [option, value] of [
-        ['--max', '0'],
-        ['--max', 'x'],
-        ['--prefix', ' a'],
-      ] as const)
-        expect(await run('leases', option, value)).toMatchObject({ code: 2, stdout: '' });
-    });
+onStores('leases', { commands: [addLeases], filled }, (run) => {
+  it('lists those that are held by name: when they end, token, name and holder', async () => {
+    const { code, stdout, stderr } = await run('leases');
+    expect([code, stderr]).toEqual([0, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toBe('expires in   token  name  holder');
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^ +(60|59) min +1 {2}nightly import {2}thumbnails of web-2$/),
+      expect.stringMatching(/^ +\d+\.\d s +2 {2}scope:\/product-1\/assets\/a~1b {2}thumbnails of web-2$/),
+      expect.stringMatching(/^ +(60|59) min +1 {2}scope:\/product-2 {2}thumbnails of web-2$/),
+    ]);
   });
-};
 
-cases('memory', inMemory);
-cases('postgres', onServer, whyNoServer());
+  it('takes the beginning of names and a number, and prints JSON with the segments of scopes', async () => {
+    const one = await run('leases', '--prefix', 'scope:/product-1', '--json');
+    expect(JSON.parse(one.stdout)).toEqual({
+      name: 'scope:/product-1/assets/a~1b',
+      token: 2,
+      holder: 'thumbnails of web-2',
+      expiresInMs: expect.any(Number),
+      scope: ['product-1', 'assets', 'a/b'],
+    });
+    const first = await run('leases', '--max', '1', '--json');
+    expect(JSON.parse(first.stdout)).toMatchObject({ name: 'nightly import' });
+    expect(first.stdout).not.toContain('"scope"');
+    expect(first.stderr).toBe('only the first 1 are shown: there may be more, see --prefix and --max\n');
+  });
+
+  it('says so where none is held, and what is wrong with an option', async () => {
+    expect(await run('leases', '--prefix', 'nothing')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: 'no leases are held\n',
+    });
+    expect(await run('leases', '--prefix', 'nothing', '--json')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+    for (const [option, value] of [
+      ['--max', '0'],
+      ['--max', 'x'],
+      ['--prefix', ' a'],
+    ] as const)
+      expect(await run('leases', option, value)).toMatchObject({ code: 2, stdout: '' });
+  });
+});
 
 describe('leases', () => {
   it('whose names or holders hold escape sequences are shown escaped', async () => {
     const evil = 'red\u001b[31m\u202eadmin\nnext';
     const list = () => TE.right([{ name: evil, token: 1, holder: evil, expiresInMs: 10 }]);
     const store = memoryStore();
-    const run = onOpen({ ...store, leases: { ...store.leases, list } });
+    const run = onOpen({ ...store, leases: { ...store.leases, list } }, addLeases);
     const { stdout } = await run('leases');
     expect(stdout.trimEnd().split('\n')).toHaveLength(2);
     expect(stdout).not.toMatch(/[\u001b\u202e]/);
@@ -144,7 +82,7 @@ describe('leases', () => {
   });
 
   it('of a store that keeps none are an error by name', async () => {
-    const { code, stderr } = await onOpen({ ...memoryStore(), leases: undefined })('leases');
+    const { code, stderr } = await onOpen({ ...memoryStore(), leases: undefined }, addLeases)('leases');
     expect(code).not.toBe(0);
     expect(stderr).toContain('leases');
   });

@@ -1,26 +1,13 @@
 /** `watersmeet stats`: what it makes of the traces that saves and sagas leave in their events. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Command } from 'commander';
-import { Writable } from 'node:stream';
-import {
-  any,
-  defaultTenant,
-  type EventStore,
-  memoryStore,
-  sagaRuntime,
-  type StreamName,
-  toPromise,
-} from 'watersmeet';
+import { describe, expect, it } from '@jest/globals';
+import { any, defaultTenant, type EventStore, sagaRuntime, type StreamName, toPromise } from 'watersmeet';
 import { addStats } from '../../src/cli/commands/stats.js';
-import { failureOf } from '../../src/cli/failure.js';
 import { saveSurvey } from '../../src/cli/save-survey.js';
-import { openSession } from '../../src/cli/session.js';
 import type { RecordedEvent } from '../../src/core/event.js';
 import { type SaveHeader, withSaveHeader } from '../../src/core/concurrency/save-header.js';
 import { newId } from '../../src/store/ids.js';
 import { basketSaga, message } from '../support/basket.js';
-import { whyNoServer } from '../support/postgres.js';
-import { run as runCommand } from './support.js';
+import { onStores, type Ran, type Run } from './support.js';
 
 interface Append {
   readonly stream: string;
@@ -56,56 +43,6 @@ const filled = async (store: EventStore): Promise<void> => {
   await Promise.all(both.map((one) => toPromise(runtime.handle(one as never))));
 };
 
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-type Run = (...args: ReadonlyArray<string>) => Promise<Ran>;
-
-/** The command on a store that is open already: one in memory ends with its process, so that no option can name it. */
-const onOpen =
-  (store: EventStore): Run =>
-  async (...args) => {
-    const written = { stdout: '', stderr: '' };
-    const into = (name: 'stdout' | 'stderr') =>
-      new Writable({
-        write: (chunk: Buffer, _encoding, then) => {
-          written[name] += chunk.toString();
-          then();
-        },
-      });
-    const session = openSession({ stdout: into('stdout'), stderr: into('stderr'), env: {}, cwd: '.' });
-    const cli = new Command('watersmeet').exitOverride();
-    addStats(cli, session, (_session, _options, look) => look(store));
-    try {
-      await cli.parseAsync(['stats', ...args], { from: 'user' });
-      return { code: 0, ...written };
-    } catch (error) {
-      const { line, exitCode } = failureOf(error);
-      return { code: exitCode, ...written, stderr: `${written.stderr}${line}\n` };
-    } finally {
-      session.close();
-    }
-  };
-
-interface Opened {
-  readonly run: Run;
-  readonly dispose: () => Promise<void>;
-}
-
-const inMemory = async (): Promise<Opened> => {
-  const store = memoryStore();
-  await filled(store);
-  return { run: onOpen(store), dispose: () => store.close() };
-};
-
-const onServer = async (): Promise<Opened> => {
-  const { store, url, dispose } = await (await import('../support/stores.js')).openTestPostgres();
-  await filled(store);
-  return { run: (...args) => runCommand(['stats', ...args, '--store', url]), dispose };
-};
-
 type Line = { readonly kind: string } & Readonly<Record<string, unknown>>;
 const linesOf = ({ stdout }: Ran): ReadonlyArray<Line> =>
   stdout
@@ -115,22 +52,11 @@ const linesOf = ({ stdout }: Ran): ReadonlyArray<Line> =>
 const categoryIn = (lines: ReadonlyArray<Line>, name: string): Line | undefined =>
   lines.find(({ kind, category }) => kind === 'category' && category === name);
 
-const places = [
-  { name: 'memory', open: inMemory, why: undefined },
-  { name: 'postgres', open: onServer, why: whyNoServer() },
-];
+onStores('watersmeet stats', { commands: [addStats], filled }, (run) => {
+  const stats: Run = (...args) => run('stats', ...args);
 
-describe.each(places)('watersmeet stats [$name]', ({ open, why }) => {
-  const test =
-    why === undefined ? it : (title: string, _run: unknown) => it.skip(`${title}: ${why}`, () => undefined);
-  let opened: Opened;
-  beforeAll(async () => {
-    if (why === undefined) opened = await open();
-  }, 60_000);
-  afterAll(() => opened?.dispose());
-
-  test('counts saves, not events, with their attempts, waits and strategies', async () => {
-    const lines = linesOf(await opened.run('--json'));
+  it('counts saves, not events, with their attempts, waits and strategies', async () => {
+    const lines = linesOf(await stats('--json'));
     expect(categoryIn(lines, 'product')).toMatchObject({
       events: 20,
       saves: 10,
@@ -145,21 +71,19 @@ describe.each(places)('watersmeet stats [$name]', ({ open, why }) => {
     expect(categoryIn(lines, 'plain')).toMatchObject({ events: 2, saves: 0 });
   });
 
-  test('counts the branches and merges of sagas', async () => {
-    const lines = linesOf(await opened.run('--json', '--category', 'basket'));
+  it('counts the branches and merges of sagas', async () => {
+    const lines = linesOf(await stats('--json', '--category', 'basket'));
     expect(lines.filter(({ kind }) => kind === 'category')).toHaveLength(1);
     expect(categoryIn(lines, 'basket')).toMatchObject({ saves: 0, branches: 1, merges: 1 });
   });
 
-  test('names the hottest streams, hottest first', async () => {
-    const streams = linesOf(await opened.run('--json', '--hottest', '1')).filter(
-      ({ kind }) => kind === 'stream',
-    );
+  it('names the hottest streams, hottest first', async () => {
+    const streams = linesOf(await stats('--json', '--hottest', '1')).filter(({ kind }) => kind === 'stream');
     expect(streams).toEqual([{ kind: 'stream', streamName: 'product-hot', met: 3, extra: 3 }]);
   });
 
-  test('is a table for people', async () => {
-    const { stdout, stderr, code } = await opened.run('--category', 'product', '--category', 'plain');
+  it('is a table for people', async () => {
+    const { stdout, stderr, code } = await stats('--category', 'product', '--category', 'plain');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toBe(
       [
@@ -174,20 +98,20 @@ describe.each(places)('watersmeet stats [$name]', ({ open, why }) => {
     );
   });
 
-  test('looks at the last so many events, or at those after a position', async () => {
-    const last = linesOf(await opened.run('--json', '--since', '3', '--category', 'product'));
+  it('looks at the last so many events, or at those after a position', async () => {
+    const last = linesOf(await stats('--json', '--since', '3', '--category', 'product'));
     expect(categoryIn(last, 'product')).toMatchObject({ events: 3, saves: 3, systemWork: 1, contended: 1 });
-    const all = linesOf(await opened.run('--json', '--since', '1000', '--category', 'product'));
+    const all = linesOf(await stats('--json', '--since', '1000', '--category', 'product'));
     expect(categoryIn(all, 'product')).toMatchObject({ events: 20 });
-    const from = linesOf(await opened.run('--json', '--since', '0/0', '--category', 'product'));
+    const from = linesOf(await stats('--json', '--since', '0/0', '--category', 'product'));
     expect(categoryIn(from, 'product')).toMatchObject({ events: 20 });
-    const beyond = await opened.run('--since', '999999999999/999999999999');
+    const beyond = await stats('--since', '999999999999/999999999999');
     expect(beyond).toMatchObject({ code: 0, stdout: '', stderr: 'no events\n' });
   });
 
-  test('refuses a place that is none', async () => {
+  it('refuses a place that is none', async () => {
     for (const place of ['0', '-3', 'yesterday', '1/', '1/2/3']) {
-      const { code, stderr } = await opened.run('--since', place);
+      const { code, stderr } = await stats('--since', place);
       expect(code).toBe(2);
       expect(stderr).toContain('must be a position such as 1042/7, or how many of the last events');
     }

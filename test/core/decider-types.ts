@@ -17,6 +17,7 @@ import type { AggregateContext } from '../../src/runtime/aggregate/aggregate-con
 import type { Rejected } from '../../src/runtime/aggregate/command-request.js';
 import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
 import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
+import { DateFromText } from '../support/date-from-text.js';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const proven = <Claim extends true>(): Claim | undefined => undefined;
@@ -135,13 +136,6 @@ export const handling = (context: AggregateContext) => {
     handle(account, { id: '42', command: { type: 'Close', data: { owner: 'Ada' } } }),
   ];
 };
-
-const DateFromText = new t.Type<Date, string, unknown>(
-  'DateFromText',
-  (u): u is Date => u instanceof Date,
-  (u, context) => (typeof u === 'string' ? t.success(new Date(u)) : t.failure(u, context)),
-  (date) => date.toISOString(),
-);
 
 const rules = {
   category: 'counter',

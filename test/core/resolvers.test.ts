@@ -24,13 +24,7 @@ import {
   tagRemoved,
   thumbnailMade,
 } from '../support/catalogue.js';
-
-const DateFromText = new t.Type<Date, string, unknown>(
-  'DateFromText',
-  (value): value is Date => value instanceof Date,
-  (value, context) => (typeof value === 'string' ? t.success(new Date(value)) : t.failure(value, context)),
-  (value) => value.toISOString(),
-);
+import { DateFromText } from '../support/date-from-text.js';
 
 type Events = ReadonlyArray<ProductEvent>;
 const start: Events = [renamed('lamp'), priceSet(10), stockAdded(5), tagAdded('home')];

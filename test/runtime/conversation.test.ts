@@ -2,7 +2,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   type AggregateHooks,
-  type Dispatched,
   type EventStore,
   memoryStore,
   type RecordedEvent,
@@ -13,6 +12,7 @@ import {
   toPromise,
 } from 'watersmeet';
 import { mergeHooks } from '../../src/runtime/saga/merge-hooks.js';
+import { followUntilDone } from '../cases/support.js';
 import { basketSaga, message } from '../support/basket.js';
 import { deposit, handle, left, open, opened, right, withRival } from '../support/handling.js';
 
@@ -24,19 +24,6 @@ const inConversation = (correlationId: string, one: SagaMessage<never>): SagaMes
 const recordsOf = async (store: EventStore): Promise<ReadonlyArray<RecordedEvent>> =>
   (await right(store.readAll({}))).events;
 
-/** What left, with the conversation and the cause that it named. */
-const dispatchedBy = async (store: EventStore, saga = basketSaga()): Promise<ReadonlyArray<Dispatched>> => {
-  const dispatched: Dispatched[] = [];
-  const following = sagaRuntime(saga, { store }).follow({
-    dispatch: (one) => void dispatched.push(one),
-    pollMs: 1,
-    mergeAfterMs: 1,
-  });
-  await following.caughtUp();
-  await following.stop();
-  return dispatched;
-};
-
 const tell = (text: string, once = false): SagaMessage<never> =>
   message('Tell', { text, once }, `tell ${text}`);
 
@@ -46,14 +33,14 @@ describe('a conversation', () => {
     await toPromise(sagaRuntime(basketSaga(), { store }).handle(tell('a')));
     const [event] = await recordsOf(store);
     expect(event?.metadata).toMatchObject({ correlationId: 'tell a', causationId: 'tell a' });
-    const [sent] = await dispatchedBy(store);
+    const [sent] = await followUntilDone(store);
     expect(sent?.metadata).toEqual({ correlationId: 'tell a', causationId: 'tell a' });
   });
 
   it('goes on with what is sent, with the place of the trace and nothing else of the writer’s', async () => {
     const store = memoryStore();
     await toPromise(sagaRuntime(basketSaga(), { store }).handle(inConversation('c1', tell('a'))));
-    expect((await dispatchedBy(store)).map(({ metadata }) => metadata)).toEqual([
+    expect((await followUntilDone(store)).map(({ metadata }) => metadata)).toEqual([
       { correlationId: 'c1', causationId: 'tell a', headers: { traceparent: 'of c1' } },
     ]);
   });
@@ -76,7 +63,7 @@ describe('a conversation', () => {
         const branch = records.find(({ eventId }) => eventId === first);
         expect(metadata).toMatchObject({ causationId: first, correlationId: branch?.metadata.correlationId });
       }
-    const sent = await dispatchedBy(store);
+    const sent = await followUntilDone(store);
     expect(sent.map(({ metadata }) => [metadata?.correlationId, metadata?.causationId]).sort()).toEqual([
       ['c1', 'tell c1'],
       ['c2', 'tell c2'],
@@ -102,7 +89,7 @@ describe('a conversation', () => {
     const first = inConversation('c1', tell('a', true));
     const second = inConversation('c2', message('Add', { by: 1 }, 'add'));
     await Promise.all([first, second].map((one) => toPromise(runtime.handle(one))));
-    const sent = await dispatchedBy(store, saga as never);
+    const sent = await followUntilDone(store, saga as never);
     // The merge is one of the second conversation: its branch is what had to be taken in.
     expect(seen).toEqual(['c2']);
     const undo = sent.find(({ type }) => type === 'Undo');
@@ -121,7 +108,7 @@ describe('a conversation', () => {
     const other = memoryStore();
     const events = [{ eventId, type, schemaVersion, data, metadata: old }];
     await right(other.append({ streamName, expected: { _tag: 'noStream' }, events }));
-    const [sent] = await dispatchedBy(other);
+    const [sent] = await followUntilDone(other);
     expect(sent?.metadata).toEqual({ correlationId: 'tell a', causationId: 'tell a' });
   });
 });

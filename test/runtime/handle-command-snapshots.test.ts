@@ -11,7 +11,7 @@ import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
 import { loadAggregate } from '../../src/runtime/aggregate/load-aggregate.js';
 import type { Snapshot } from '../../src/store/snapshots.js';
 import { account, accountWithSnapshots } from '../support/account.js';
-import { counting, deposit, eventsOf, opened, right, streamName } from '../support/handling.js';
+import { counting, deposit, eventsOf, opened, right, streamName, withRival } from '../support/handling.js';
 
 describe('snapshots', () => {
   const rules = accountWithSnapshots(10);
@@ -36,6 +36,18 @@ describe('snapshots', () => {
     expect(counts.events).toBe(5);
     await deposits(context, 5);
     expect(await snapshotOf(inner)).toMatchObject({ version: 20 });
+  });
+
+  it('hold what was written, where two at once say different things under one command id', async () => {
+    const inner = await opened();
+    const request = (amount: number) => ({ id: '42', command: deposit(amount), commandId: 'transfer-7' });
+    const of = accountWithSnapshots(2);
+    const rival = () => right(handleCommand({ store: inner })(of, request(5)));
+    const context = { store: withRival(inner, 1, rival), snapshots: inner.snapshots };
+    const handled = await right(handleCommand(context)(of, request(7)));
+    expect(handled).toMatchObject({ duplicate: true, state: { balance: 5 }, version: 2 });
+    const loaded = await right(loadAggregate(context)(of, '42'));
+    expect(loaded).toMatchObject({ version: 2, state: { balance: 5 } });
   });
 
   it.each<[string, Partial<Snapshot>, SnapshotIgnored['reason']]>([

@@ -11,6 +11,7 @@ import { idempotentJob } from '../../src/runtime/idempotency/idempotent-job.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { IdempotencyStore } from '../../src/store/idempotency.js';
 import { newId } from '../../src/store/ids.js';
+import { operationsOf } from '../../src/testing/contract/idempotency-store.js';
 import { freshId, onBothStores } from '../cases/support.js';
 import { eventually, pause } from './worker-support.js';
 
@@ -38,11 +39,6 @@ const counting = (answer: () => E.Either<Refused, Receipt> | Promise<E.Either<Re
 };
 
 const given = (receipt = freshId()) => counting(() => E.right({ receipt }));
-
-const operationsOf = (store: EventStore): IdempotencyStore => {
-  if (store.idempotency === undefined) throw new Error(`${store.name} remembers no operations`);
-  return store.idempotency;
-};
 
 const never = (): Promise<never> => new Promise(() => undefined);
 
@@ -97,6 +93,32 @@ onBothStores('a request with a key', {
     expect(one.response).toEqual(two.response);
     expect([one.replayed, two.replayed].sort()).toEqual([false, true]);
     expect(seen.times).toBe(1);
+  },
+
+  'is done to its end where the store’s renewal throws, and then it rejects with that bug': async ({
+    store,
+  }) => {
+    const operations = operationsOf(store);
+    const renew = () => async () => {
+      throw new TypeError('a bug of the store');
+    };
+    let isDone = false;
+    const work = () => async () => {
+      await pause(60);
+      isDone = true;
+      return E.right({ receipt: 'r1' });
+    };
+    const broken = { ...store, idempotency: { ...operations, renew } };
+    const answer = idempotentApi({ store: broken })(redeem({ pendingMs: 30 }), work)();
+    await expect(answer).rejects.toThrow('a bug of the store');
+    expect(isDone).toBe(true);
+  },
+
+  'is refused where its wait is no time': async ({ store }) => {
+    for (const waitMaxMs of [Number.NaN, -1, Infinity]) {
+      const answer = await idempotentApi({ store })(redeem({ waitMaxMs }), given().work)();
+      expect(answer).toMatchObject({ left: { _tag: 'InvalidRequest', field: 'waitMaxMs' } });
+    }
   },
 
   'that runs still is in progress for who does not wait, or not long enough': async ({ store, second }) => {

@@ -2,24 +2,18 @@
 import { expect } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
 import { taggedOf, toPromise } from '../../src/core/fault.js';
-import { any, type StreamName } from '../../src/core/stream.js';
+import { type StreamName } from '../../src/core/stream.js';
 import { handleCommand } from '../../src/runtime/aggregate/handle-command.js';
 import type { HeldLease } from '../../src/runtime/leases/lease-held.js';
 import { withLease } from '../../src/runtime/leases/lease-work.js';
 import type { EventStore } from '../../src/store/event-store.js';
-import { newId } from '../../src/store/ids.js';
 import { excludesEachOther, scopeLeaseName } from '../../src/store/lease-scopes.js';
 import type { RecoveredLease } from '../../src/store/leases.js';
 import { realTimers, type Timers } from '../../src/store/timers.js';
 import { freshId, onBothStores } from '../cases/support.js';
 import { account } from '../support/account.js';
+import { appendUnder } from './lease-support.js';
 import { pause } from './worker-support.js';
-
-const append = (store: EventStore, streamName: StreamName, { fence }: HeldLease) =>
-  store.append({
-    ...{ streamName, expected: any, fence },
-    events: [{ eventId: newId(), type: 'Noted', schemaVersion: 1, data: {}, metadata: {} }],
-  })();
 
 /** Timers of a process that can be stopped: what is due meanwhile runs when it goes on, while the clock has run on. */
 const stoppable = () => {
@@ -68,7 +62,7 @@ const outlasted =
     const lost = { _tag: 'LeaseLost', lease: name, token: 1 };
     const request = { scope: [root, ...theirs], holder: 'paused', ttlMs: 300 };
     const working = withLease({ store, environment: process.environment }, request, async (held) => {
-      await toPromise(() => append(store, streamName, held));
+      await toPromise(appendUnder(store, streamName, held.fence));
       process.stop();
       const recovered: RecoveredLease[] = [];
       const hooks = {
@@ -79,13 +73,13 @@ const outlasted =
       await toPromise(
         withLease({ store: second, hooks }, next, async (other) => {
           expect(held.signal.aborted).toBe(false);
-          expect(await append(store, streamName, held)).toEqual(E.left(lost));
-          return append(second, streamName, other);
+          expect(await appendUnder(store, streamName, held.fence)()).toEqual(E.left(lost));
+          return appendUnder(second, streamName, other.fence)();
         }),
       );
       expect(recovered).toEqual([{ name, token: 1, holder: 'paused' }]);
       // Also when the other one is over.
-      expect(await append(store, streamName, held)).toEqual(E.left(lost));
+      expect(await appendUnder(store, streamName, held.fence)()).toEqual(E.left(lost));
       process.goOn();
       await aborted(held.signal);
       expect(taggedOf(held.signal.reason)).toEqual(lost);

@@ -3,13 +3,13 @@ import { describe, expect, it } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
 import { type MemoryStore, memoryStore } from '../../src/adapters/memory/index.js';
 import { taggedError, taggedOf, toPromise } from '../../src/core/fault.js';
-import { any, type StreamName } from '../../src/core/stream.js';
+import { type StreamName } from '../../src/core/stream.js';
 import type { HeldLease } from '../../src/runtime/leases/lease-held.js';
 import { type LeaseContext, type LeaseRequest, withLease } from '../../src/runtime/leases/lease-work.js';
-import { newId } from '../../src/store/ids.js';
 import { scopeLeaseName } from '../../src/store/lease-scopes.js';
 import type { Leases } from '../../src/store/leases.js';
 import { virtualClock } from '../support/virtual-clock.js';
+import { appendUnder } from './lease-support.js';
 
 const scope = ['product-123', 'assets'];
 const name = scopeLeaseName(scope);
@@ -40,11 +40,8 @@ const bench = (instead: (leases: Leases) => Partial<Leases> = () => ({})) => {
   return { ...clock, store, leases, context, asked, take };
 };
 
-const append = ({ append: to }: MemoryStore, { fence }: HeldLease) =>
-  to({
-    ...{ streamName: 'product-123' as StreamName, expected: any, fence },
-    events: [{ eventId: newId(), type: 'Noted', schemaVersion: 1, data: {}, metadata: {} }],
-  });
+const append = (store: MemoryStore, { fence }: HeldLease) =>
+  appendUnder(store, 'product-123' as StreamName, fence);
 
 const unreachable = { _tag: 'StoreUnavailable', message: 'gone' } as const;
 const done = async (): Promise<E.Either<never, string>> => E.right('done');

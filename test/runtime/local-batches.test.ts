@@ -11,7 +11,7 @@ import { localPartitions } from '../../src/runtime/queue/local-partitions.js';
 import { messageHandlers, onBatch, onMessage } from '../../src/runtime/queue/message-handlers.js';
 import type { MessageInfo } from '../../src/runtime/queue/message-delivery.js';
 import { realTimers, type Timers } from '../../src/store/timers.js';
-import { eventually } from './worker-support.js';
+import { eventually, gate } from './worker-support.js';
 
 const Note = t.type({ key: t.string, n: t.number });
 type Batch = ReadonlyArray<{ readonly data: t.TypeOf<typeof Note>; readonly info: MessageInfo }>;
@@ -44,14 +44,6 @@ const start = (
     return accepted.outcome;
   };
   return { local, calls, send, open };
-};
-
-const gate = () => {
-  let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
 };
 
 const tagOf = (answer: E.Either<{ readonly _tag: string }, { readonly _tag: string }>): string =>

@@ -114,6 +114,27 @@ describe('several copies at once', () => {
     expect(repeated).toMatchObject([{ duplicate: true }]);
   });
 
+  it('are recognised when they are repeated, although a copy that only had to stand has moved since', async () => {
+    const { repo, id, store } = await withRivals(0, rivalAdds);
+    const other = await aProduct(store);
+    const [copy, condition] = [await right(repo.load(id)), await right(repo.load(other))];
+    const same = changed(repo, condition, rename('Lamp'));
+    const items = [{ changed: changed(repo, copy, setPrice(3)) }, { changed: same }];
+    expect(await right(repo.saveAll(items))).toMatchObject([{ version: 3 }, { version: 1, events: [] }]);
+    await rivalAdds(store, other);
+    await rivalAdds(store, id);
+    expect(await right(repo.saveAll(items))).toMatchObject([
+      { version: 3, duplicate: true },
+      { version: 1, duplicate: false },
+    ]);
+    expect(await typesOf(store, id)).toHaveLength(4);
+    const fresh = [{ changed: changed(repo, await right(repo.load(id)), setPrice(4)) }, { changed: same }];
+    expect(await left(repo.saveAll(fresh))).toMatchObject({
+      _tag: 'SaveAllConflict',
+      conflicts: [{ index: 1 }],
+    });
+  });
+
   it('as work of the system add no revision', async () => {
     const { repo, id } = await withRivals(0, rivalAdds);
     const change = changed(repo, await right(repo.load(id)), setPrice(3));

@@ -1,5 +1,6 @@
 /** Reading through a repository: history by revision, the log of operations, and the cache of folds. */
 import { describe, expect, it } from '@jest/globals';
+import * as E from 'fp-ts/lib/Either.js';
 import { memoryStore } from '../../src/adapters/memory/index.js';
 import { repository } from '../../src/runtime/repository/repository.js';
 import type { HistoryPlace } from '../../src/runtime/repository/history.js';
@@ -120,7 +121,7 @@ describe('the cache of folds', () => {
     const pass = (ms: number): void => {
       now += ms;
     };
-    return { inner, id, repo, counts, pass };
+    return { inner, id, repo, store, counts, pass };
   };
 
   it('lets a load read only what is newer', async () => {
@@ -173,6 +174,53 @@ describe('the cache of folds', () => {
     await right(repo.update(id, addStock(1)));
     const copy = await right(repo.load(id, { allowStaleMs: 500 }));
     expect(copy).toMatchObject({ stale: false, fromCache: true, state: { stock: 4 } });
+  });
+
+  /** A repository whose next read is answered when `answer` is called, as the stream was when it was asked. */
+  const withSlowRead = async () => {
+    const { id, repo, store, pass } = await cached();
+    let answer: () => void = () => undefined;
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const { readStream } = store;
+    store.readStream = (request) => async () => {
+      store.readStream = readStream;
+      const page = await readStream(request)();
+      await answered;
+      return page;
+    };
+    return { id, repo, answer, pass };
+  };
+
+  it('shows a process its own writes also where a load began before and ends after', async () => {
+    const { id, repo, answer } = await withSlowRead();
+    const slow = right(repo.load(id));
+    await right(repo.update(id, addStock(1)));
+    answer();
+    expect(await slow).toMatchObject({ state: { stock: 3 } });
+    expect(await right(repo.load(id, { allowStaleMs: 500 }))).toMatchObject({ state: { stock: 4 } });
+  });
+
+  it('shows a process its own writes also where a copy came from a replica since', async () => {
+    const { id, repo, store } = await cached();
+    const { version } = await right(repo.load(id));
+    await right(repo.update(id, addStock(1)));
+    const { readStream } = store;
+    const behind = E.right({ events: [], version, next: undefined });
+    store.readStream = (request) =>
+      request.atLeast === undefined ? readStream(request) : async () => behind;
+    expect(await right(repo.load(id, { atLeast: 0 }))).toMatchObject({ version, state: { stock: 3 } });
+    expect(await right(repo.load(id, { allowStaleMs: 500 }))).toMatchObject({ state: { stock: 4 } });
+  });
+
+  it('counts the age of a copy from when the store was asked for it', async () => {
+    const { id, repo, answer, pass } = await withSlowRead();
+    const slow = right(repo.load(id));
+    pass(200);
+    answer();
+    await slow;
+    expect(await right(repo.load(id, { allowStaleMs: 199 }))).toMatchObject({ stale: false });
   });
 
   it('forgets what was not looked at for long, and what was not used for longest where there are too many', async () => {

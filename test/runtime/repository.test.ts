@@ -19,6 +19,7 @@ import {
   showAs,
   streamOf,
   takeStock,
+  withRivals,
 } from './repository-support.js';
 
 describe('a copy', () => {
@@ -150,6 +151,16 @@ describe('a save', () => {
     const again = await repo.save(change, { settings: { strategy: 'retry' } });
     expect(again.duplicate).toBe(true);
     expect(await eventsOf(store, id)).toHaveLength(3);
+  });
+
+  it('answers what was written, where two at once say different things under one command id', async () => {
+    const options = { commandId: 'order 8' };
+    const { repo, id, store } = await withRivals(1, (inner, of) =>
+      right(products(inner).update(of, addStock(1), options)),
+    );
+    const saved = await right(repo.update(id, addStock(3), options));
+    expect(saved).toMatchObject({ duplicate: true, state: { stock: 6 }, version: 3, events: [] });
+    expect((await eventsOf(store, id)).length).toBe(3);
   });
 
   it('with a command id is recognised whoever repeats it, even where the rules would reject the repeat', async () => {

@@ -10,6 +10,7 @@ import {
   type StreamName,
   toPromise,
 } from 'watersmeet';
+import { followUntilDone } from '../cases/support.js';
 import { basketSaga, message } from '../support/basket.js';
 import { toHandlers, toQueue } from '../../src/runtime/saga/saga-transport.js';
 import { Crash, faultyStore } from '../support/faulty-store.js';
@@ -21,26 +22,14 @@ const typesOf = async (store: EventStore): Promise<ReadonlyArray<string>> =>
 const textsOf = (dispatched: ReadonlyArray<Dispatched>): ReadonlyArray<string> =>
   dispatched.map(({ type, data }) => `${type} ${(data as { text?: string }).text ?? ''}`.trim());
 
-/** Follows until nothing is owed. */
-const follow = async (store: EventStore, saga = basketSaga(), dispatched: Dispatched[] = []) => {
-  const following = sagaRuntime(saga, { store, retry: { delayMs: 1, attemptsMax: 3 } }).follow({
-    dispatch: (one) => void dispatched.push(one),
-    pollMs: 2,
-    mergeAfterMs: 1,
-  });
-  await following.caughtUp();
-  await following.stop();
-  return dispatched;
-};
-
 describe('the subscription that does what is owed', () => {
   it('dispatches what was released, in order, under stable ids; a second follower of the same name sends nothing again', async () => {
     const store = memoryStore();
     const runtime = sagaRuntime(basketSaga(), { store });
     for (const text of ['one', 'two', 'three'])
       await toPromise(runtime.handle(message('Tell', { text, once: false })));
-    expect(textsOf(await follow(store))).toEqual(['Notice one', 'Notice two', 'Notice three']);
-    expect(await follow(store)).toEqual([]);
+    expect(textsOf(await followUntilDone(store))).toEqual(['Notice one', 'Notice two', 'Notice three']);
+    expect(await followUntilDone(store)).toEqual([]);
   });
 
   it('sends a held message only after its merge', async () => {
@@ -105,7 +94,7 @@ describe('the subscription that does what is owed', () => {
     expect(parked).toEqual([
       expect.objectContaining({ streamName: 'basket-b', kind: 'message', attempts: 3, error: 'never' }),
     ]);
-    expect(textsOf(await follow(store))).toContain('Notice stuck');
+    expect(textsOf(await followUntilDone(store))).toContain('Notice stuck');
   });
 
   it('lets a slow transport hold back nobody but its own saga', async () => {
@@ -141,7 +130,7 @@ describe('the subscription that does what is owed', () => {
       expect(dispatched.filter((text) => text.startsWith(sagaId))).toEqual(
         ['one', 'two', 'three'].map((text) => `${sagaId} ${text}`),
       );
-    expect(await follow(store)).toEqual([]);
+    expect(await followUntilDone(store)).toEqual([]);
   });
 
   it('delivers to so many at once, and takes in no more sagas than may be on their way', async () => {
@@ -165,7 +154,7 @@ describe('the subscription that does what is owed', () => {
     await following.caughtUp();
     await following.stop();
     expect(atOnceMost).toBe(3);
-    expect(await follow(store)).toEqual([]);
+    expect(await followUntilDone(store)).toEqual([]);
   });
 
   it('puts messages into a durable queue, each once, and by type into handlers', async () => {
@@ -225,7 +214,7 @@ describe('the subscription that does what is owed', () => {
       dying.handle(message('Add', { by: 2 }))(),
     ]);
     expect(died).toBe(true);
-    await follow(store);
+    await followUntilDone(store);
     expect(await toPromise(sagaRuntime(saga, { store }).load('b'))).toMatchObject({
       state: { count: 3 },
       pending: [],
@@ -249,8 +238,8 @@ describe('compensation hooks', () => {
     const runs: unknown[] = [];
     const saga = basketSaga({ compensateTold: true, onHook: (data) => void runs.push(data) });
     const store = await diverge(saga);
-    expect(textsOf(await follow(store, saga))).toEqual(['Notice wrong', 'Undo wrong']);
-    await follow(store, saga);
+    expect(textsOf(await followUntilDone(store, saga))).toEqual(['Notice wrong', 'Undo wrong']);
+    await followUntilDone(store, saga);
     expect(runs).toEqual([{ text: 'wrong', branches: 1 }]);
     expect((await typesOf(store)).filter((type) => type === recordTypes.compensationApplied)).toHaveLength(1);
   });
@@ -263,7 +252,7 @@ describe('compensation hooks', () => {
       },
     });
     const store = await diverge(saga);
-    await follow(store, saga);
+    await followUntilDone(store, saga);
     expect((await typesOf(store)).filter((type) => type.startsWith('Compensation'))).toEqual([
       'CompensationFailed',
       'CompensationFailed',
@@ -279,13 +268,13 @@ describe('compensation hooks', () => {
       },
     });
     const store = await diverge(saga);
-    await follow(store, saga);
+    await followUntilDone(store, saga);
     const page = await toPromise(store.readStream({ streamName: stream }));
     expect(page.events.at(-1)).toMatchObject({
       type: 'CompensationFailed',
       data: { attempt: 3, parked: true, error: 'never' },
     });
-    await follow(store, saga);
+    await followUntilDone(store, saga);
     expect((await typesOf(store)).filter((type) => type === recordTypes.compensationFailed)).toHaveLength(3);
   });
 });
@@ -321,7 +310,7 @@ describe('a crash', () => {
         isOver = !happened;
         const restarted = sagaRuntime(saga, { store });
         for (const one of messages()) expect(E.isRight(await restarted.handle(one)())).toBe(true);
-        const sent = textsOf(await follow(store, saga));
+        const sent = textsOf(await followUntilDone(store, saga));
         const { state, pending } = await toPromise(restarted.load('b'));
         expect({ at, count: state.count, items: Object.keys(state.items), pending }).toEqual({
           at,

@@ -2,16 +2,18 @@
 import { expect } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
 import { toPromise } from '../../src/core/fault.js';
-import { any, defaultTenant, type StreamName } from '../../src/core/stream.js';
+import { defaultTenant, type StreamName } from '../../src/core/stream.js';
 import { streamLeaseName } from '../../src/runtime/leases/stream-lease.js';
 import { type LockRequest, withLock } from '../../src/runtime/leases/stream-lock.js';
 import { handlerContext } from '../../src/runtime/queue/worker-options.js';
 import type { EventStore } from '../../src/store/event-store.js';
-import type { Fence, Leases } from '../../src/store/leases.js';
-import { newId } from '../../src/store/ids.js';
+import { realTimers } from '../../src/store/timers.js';
+import type { Leases } from '../../src/store/leases.js';
+import { leasesOf } from '../../src/testing/contract/leases.js';
 import { freshId, onBothStores } from '../cases/support.js';
 import { strategyOn } from '../support/inventory-strategies.js';
-import { pause } from './worker-support.js';
+import { appendUnder } from './lease-support.js';
+import { gate, pause } from './worker-support.js';
 
 const contextOn = (store: EventStore, holder = 'one') =>
   handlerContext({}, store, { holder, enqueues: 'byCaller' });
@@ -25,11 +27,6 @@ const lockOf = (more: Partial<LockRequest> = {}): LockRequest => ({
 
 /** The same, asked for by somebody else. */
 const again = (request: LockRequest): LockRequest => ({ ...request, signal: never() });
-
-const leasesOf = (store: EventStore): Leases => {
-  if (store.leases === undefined) throw new Error(`${store.name} has no leases`);
-  return store.leases;
-};
 
 /** The store, and how many requests for leases are on their way at once, and were made. */
 const watched = (store: EventStore) => {
@@ -53,22 +50,7 @@ const watched = (store: EventStore) => {
   return { seen, store: { ...store, leases: guarded } };
 };
 
-/** A gate that work waits at. */
-const gate = () => {
-  let open: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
-};
-
 const done = async (): Promise<E.Either<never, string>> => E.right('done');
-
-const append = (store: EventStore, { streamName }: LockRequest, fence: Fence) =>
-  store.append({
-    ...{ streamName, expected: any, fence },
-    events: [{ eventId: newId(), type: 'Noted', schemaVersion: 1, data: {}, metadata: {} }],
-  })();
 
 onBothStores('the lock of a stream', {
   'is given in the order in which it was asked for, whoever’s context it is': async ({ store }) => {
@@ -85,6 +67,37 @@ onBothStores('the lock of a stream', {
     await Promise.all(tasks);
     expect(order).toEqual(Array.from({ length: 40 }, (_, index) => index));
   },
+
+  'holds while its work runs, also where the store’s renewal or return throws: then it rejects with that bug':
+    async ({ store }) => {
+      const bug = () => async () => {
+        throw new TypeError('a bug of the store');
+      };
+      // A thousand times as fast, so that it is renewed at once.
+      const { after } = realTimers;
+      const timers = { ...realTimers, after: (ms: number, run: () => void) => after(ms / 1_000, run) };
+      const calledOff = new AbortController();
+      const asked = [
+        { broken: { renew: bug }, request: lockOf() },
+        { broken: { release: bug }, request: lockOf({ signal: calledOff.signal }) },
+      ];
+      for (const { broken, request } of asked) {
+        const context = contextOn({ ...store, leases: { ...leasesOf(store), ...broken } });
+        let isDone = false;
+        const work = withLock(
+          { ...context, environment: { ...context.environment, timers } },
+          request,
+          async () => {
+            if ('release' in broken) calledOff.abort();
+            await pause(40);
+            isDone = true;
+            return done();
+          },
+        );
+        await expect(work).rejects.toThrow('a bug of the store');
+        expect(isDone).toBe(true);
+      }
+    },
 
   'is asked of the store with one request at a time, and not by each of those who wait': async ({
     store,
@@ -150,12 +163,12 @@ onBothStores('the lock of a stream', {
     let late: unknown;
     const hung = withLock(context, { ...request, signal: time.signal }, async (fence) => {
       await opened;
-      late = await append(store, request, fence);
+      late = await appendUnder(store, request.streamName, fence)();
       return E.right('late');
     });
     let next: unknown;
     const after = withLock(context, request, async (fence) => {
-      next = await append(store, request, fence);
+      next = await appendUnder(store, request.streamName, fence)();
       return E.right('next');
     });
     await pause(20);

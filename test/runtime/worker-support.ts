@@ -114,6 +114,15 @@ export const eventually = async (
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A gate that work waits at. */
+export const gate = () => {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+};
+
 /** Waiting and parked messages of a queue. */
 export const left = async (store: EventStore, queue: string) => {
   const depths = await toPromise(queueOf(store).depths(queue, 1));

@@ -65,13 +65,6 @@ export interface PhaseResult {
   readonly strategies: Readonly<Record<string, number>>;
 }
 
-export interface WorkloadResult {
-  readonly phases: ReadonlyArray<PhaseResult>;
-  readonly switches: ReadonlyArray<Switch>;
-  /** What the streams hold is not what was confirmed. */
-  readonly wrong: ReadonlyArray<string>;
-}
-
 /** Two aggregates that count what was saved: movements of stock can be merged, and the next seat cannot. */
 const aggregatesOf = (onDecide: () => void) => {
   const moved = t.type({ by: t.number });
@@ -220,26 +213,34 @@ const wrongIn = async (counters: ReadonlyArray<Counter>): Promise<ReadonlyArray<
   return wrong;
 };
 
+/** How long it goes on: so many milliseconds, or so many operations. */
+export type Lasts = { readonly ms: number } | { readonly operations: number };
+
 export interface WorkloadOptions {
-  /** How long each phase lasts: so many milliseconds, or so many operations. */
-  readonly lasts: { readonly ms: number } | { readonly operations: number };
   /** Of the keys, so that runs on one store do not meet. */
   readonly prefix: string;
-  readonly adaptive?: AdaptiveOptions;
   /** Numbers from 0 up to 1. */
   readonly random: () => number;
-  readonly phases?: ReadonlyArray<Phase>;
+  readonly adaptive?: AdaptiveOptions;
 }
 
-const goesOn = (lasts: WorkloadOptions['lasts'], { useful, failed }: Tally, began: number): boolean =>
+/** One strategy at work; what it has learned stays with it. */
+export interface Workload {
+  readonly run: (phase: Phase, lasts: Lasts) => Promise<PhaseResult>;
+  readonly switches: ReadonlyArray<Switch>;
+  /** Where the streams do not hold what was confirmed. */
+  readonly wrong: () => Promise<ReadonlyArray<string>>;
+}
+
+const goesOn = (lasts: Lasts, { useful, failed }: Tally, began: number): boolean =>
   'ms' in lasts ? performance.now() - began < lasts.ms : useful + failed < lasts.operations;
 
-/** Runs all phases, one after the other, under one strategy. */
-export const runWorkload = async (
+/** Puts a strategy to work on a store. */
+export const workloadOn = (
   store: EventStore,
   name: WorkloadStrategy,
-  { lasts, prefix, random, adaptive: given = {}, phases: wanted = phases }: WorkloadOptions,
-): Promise<WorkloadResult> => {
+  { prefix, random, adaptive: given = {} }: WorkloadOptions,
+): Workload => {
   let tally = emptyTally();
   const switches: Switch[] = [];
   const { stock, seats } = aggregatesOf(() => void (tally.decideRuns += 1));
@@ -253,8 +254,10 @@ export const runWorkload = async (
   };
   const counters = [counterOf(stock, context), counterOf(seats, context)];
   const triesMax = name === 'expectedVersion, by hand' ? handsMax : 1;
-  const results: PhaseResult[] = [];
-  for (const { name: phase, writers, hotShare, hotKeys, workMs: spend } of wanted) {
+  const run = async (
+    { name: phase, writers, hotShare, hotKeys, workMs: spend }: Phase,
+    lasts: Lasts,
+  ): Promise<PhaseResult> => {
     tally = emptyTally();
     const began = performance.now();
     const write = async (): Promise<void> => {
@@ -269,7 +272,7 @@ export const runWorkload = async (
     };
     await Promise.all(Array.from({ length: writers }, write));
     tally.latencies.sort((a, b) => a - b);
-    results.push({ phase, ms: performance.now() - began, ...tally });
-  }
-  return { phases: results, switches, wrong: await wrongIn(counters) };
+    return { phase, ms: performance.now() - began, ...tally };
+  };
+  return { run, switches, wrong: () => wrongIn(counters) };
 };

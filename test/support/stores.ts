@@ -1,4 +1,5 @@
 /** The stores with a database beneath, opened empty for a test, with what belongs to them. */
+import pg from 'pg';
 import { openPGlite } from '../../src/adapters/pglite/index.js';
 import { openPostgres, type PostgresOptions } from '../../src/adapters/postgres/index.js';
 import { toPromise } from '../../src/core/fault.js';
@@ -21,6 +22,8 @@ export interface TestStore {
 
 export interface PostgresTestStore extends TestStore {
   readonly url: string;
+  /** A raw connection to the same database, ended with the store. */
+  readonly connect: () => Promise<pg.Client>;
 }
 
 const openOne = (options: PostgresOptions) => toPromise(openPostgres(options));
@@ -35,11 +38,19 @@ export const openTestPostgres = async (
     opened.push(store);
     return store;
   };
+  const clients: pg.Client[] = [];
+  const connect = async (): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    clients.push(client);
+    return client;
+  };
   const dispose = async (): Promise<void> => {
+    for (const client of clients) await client.end();
     await Promise.all(opened.map((store) => store.close()));
     await dropTestDatabase(url);
   };
-  return { url, store: await open(), secondHandle: open, dispose };
+  return { url, store: await open(), secondHandle: open, connect, dispose };
 };
 
 export const openTestPGlite = async (options: TestStoreOptions = {}): Promise<TestStore> => {

@@ -5,6 +5,7 @@ import * as t from 'io-ts';
 import { accept, aggregate } from 'watersmeet';
 import { scenario } from '../../src/testing/scenario/scenario.js';
 import { account } from '../support/account.js';
+import { DateFromText } from '../support/date-from-text.js';
 
 const opened = { type: 'Opened', data: { owner: 'Ada' } } as const;
 const deposited = { type: 'Deposited', data: { amount: 100 } } as const;
@@ -20,12 +21,6 @@ const failureOf = (test: () => unknown): Error => {
 };
 const messageOf = (test: () => unknown): string => stripVTControlCharacters(failureOf(test).message);
 
-const DateFromText = new t.Type<Date, string, unknown>(
-  'DateFromText',
-  (u): u is Date => u instanceof Date,
-  (u, context) => (typeof u === 'string' ? t.success(new Date(u)) : t.failure(u, context)),
-  (date) => date.toISOString(),
-);
 const clock = aggregate({
   category: 'clock',
   commands: { Set: t.type({ at: DateFromText }) },

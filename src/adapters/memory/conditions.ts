@@ -1,17 +1,16 @@
 /** Reads by tags and conditions of appends, over the memory store's global order. */
 import * as E from 'fp-ts/lib/Either.js';
 import type { RecordedEvent } from '../../core/event.js';
-import { comparePositions, startPosition } from '../../core/stream.js';
+import { comparePositions } from '../../core/stream.js';
 import {
   type CheckedCondition,
   type CheckedQuery,
-  checkQuery,
   conflictingMax,
   seenOf,
 } from '../../store/condition-checks.js';
 import type { ConditionFailed, MatchingPage, ReadMatchingRequest } from '../../store/conditions.js';
 import type { EpochChanged, ReadMatchingError } from '../../store/event-store.js';
-import { checkCount, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { checkReadMatching } from '../../store/limits.js';
 import type { StreamTable } from './stream-table.js';
 
 const fits =
@@ -28,21 +27,18 @@ export const readMatching = (
   epoch: string,
   request: ReadMatchingRequest,
 ): E.Either<ReadMatchingError, MatchingPage> => {
-  const query = checkQuery('query', request.query);
-  if (E.isLeft(query)) return query;
-  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
-  if (E.isLeft(count)) return count;
-  const after = checkPosition('after', request.after ?? startPosition);
-  if (E.isLeft(after)) return after;
-  const isMatch = fits(query.right);
+  const checked = checkReadMatching(request);
+  if (E.isLeft(checked)) return checked;
+  const { query, count, after } = checked.right;
+  const isMatch = fits(query);
   const found = order.filter(
     (event) =>
       isMatch(event) &&
-      comparePositions(event.position, after.right) > 0 &&
+      comparePositions(event.position, after) > 0 &&
       find(event.tenant, event.streamName)?.state !== 'tombstoned',
   );
-  const events = found.slice(0, count.right);
-  const next = found.length > count.right ? events.at(-1)?.position : undefined;
+  const events = found.slice(0, count);
+  const next = found.length > count ? events.at(-1)?.position : undefined;
   return E.right({ events, seen: seenOf(epoch, String(order.length)), next });
 };
 

@@ -32,6 +32,7 @@ import type {
 } from '../../store/idempotency.js';
 import { errorText } from '../../store/queue-checks.js';
 import type { BadRequest, LimitExceeded } from '../../store/store-errors.js';
+import { compareCodePoints } from './code-points.js';
 import type { Call } from './queue.js';
 
 export interface MemoryIdempotencyParts {
@@ -69,8 +70,6 @@ const lostOf = ({ scope, key, token }: HeldKey): IdempotencyLost => ({
   key,
   token,
 });
-
-const compareCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 const isAfter = (a: { readonly scope: string; readonly key: string }, b: typeof a): boolean =>
   (compareCodePoints(a.scope, b.scope) || compareCodePoints(a.key, b.key)) > 0;

@@ -46,6 +46,7 @@ import { makeWake } from '../../store/wake.js';
 import { appending } from './appending.js';
 import { keepIdempotency } from './idempotency.js';
 import { keepCheckpoints, keepSnapshots } from './keeping.js';
+import { compareCodePoints } from './code-points.js';
 import { readMatching } from './conditions.js';
 import { keepLeases } from './leases.js';
 import { type Call, keepMessages } from './queue.js';
@@ -143,9 +144,6 @@ const summaryOf = (stream: MemoryStream): StreamSummary => ({
   version: stream.events.length as StreamVersion,
   state: stream.state,
 });
-
-/** Order of code points, which is also the order of UTF-8 bytes; `<` on strings compares UTF-16 units. */
-const compareCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 const listStreams = (
   table: StreamTable,

@@ -15,6 +15,7 @@ import type {
   ListLeasesRequest,
 } from '../../store/leases.js';
 import type { BadRequest } from '../../store/store-errors.js';
+import { compareCodePoints } from './code-points.js';
 
 interface Held {
   readonly token: number;
@@ -25,8 +26,7 @@ interface Held {
 
 type Entry = [name: string, held: Held];
 
-/** The order of code points, as everywhere. */
-const byName = ([a]: Entry, [b]: Entry): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+const byName = ([a]: Entry, [b]: Entry): number => compareCodePoints(a, b);
 /** What ends last comes first. */
 const byEnd = (a: Entry, b: Entry): number => b[1].expiresAt - a[1].expiresAt || byName(a, b);
 

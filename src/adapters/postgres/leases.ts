@@ -8,6 +8,7 @@ import type {
   LeaseSummary,
   RecoveredLease,
 } from '../../store/leases.js';
+import { changeAgain } from './change.js';
 import { ask, lifted, type SqlContext } from './context.js';
 import type { Row } from './executor.js';
 import { answerOf, text } from './rows.js';
@@ -53,7 +54,7 @@ export const sqlLeases = (context: SqlContext): Leases => {
         if (E.isLeft(name)) return name;
         const { scope, holder, ttlMs } = request;
         const statement = scope === undefined ? statements.leaseAcquire : statements.leaseAcquireScope;
-        const rows = await ask(context, statement, [name.right, holder, String(ttlMs)]);
+        const rows = await changeAgain(context, statement, [name.right, holder, String(ttlMs)]);
         return acquiredOf(name.right, answerOf<AcquireAnswer>(rows));
       }),
     renew: (lease, ttlMs) =>
@@ -61,7 +62,7 @@ export const sqlLeases = (context: SqlContext): Leases => {
         const checked = checkLease(lease, ttlMs);
         if (E.isLeft(checked)) return checked;
         const { name, token } = lease;
-        const rows = await ask(context, statements.leaseRenew, [name, String(token), String(ttlMs)]);
+        const rows = await changeAgain(context, statements.leaseRenew, [name, String(token), String(ttlMs)]);
         return rows.length === 1
           ? E.right(undefined)
           : E.left({ _tag: 'LeaseLost' as const, lease: name, token });
@@ -70,7 +71,7 @@ export const sqlLeases = (context: SqlContext): Leases => {
       lifted(async () => {
         const checked = checkLease(lease);
         if (E.isLeft(checked)) return checked;
-        await ask(context, statements.leaseRelease, [lease.name, String(lease.token)]);
+        await changeAgain(context, statements.leaseRelease, [lease.name, String(lease.token)]);
         return E.right(undefined);
       }),
     list: (request) =>

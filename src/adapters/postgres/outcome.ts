@@ -22,14 +22,20 @@ type Outcome = E.Either<AppendError, ReadonlyArray<AppendResult>>;
 type Requests = ReadonlyArray<CheckedAppend>;
 
 /**
+ * Refused by what it was to be written under. The lost statement is under the same, and tokens only grow; so does what stands
+ * against a condition. So it will hold for ever; but what was written before may be the reason.
+ */
+const isUnderRefusal = ({ outcome }: Refusal): boolean =>
+  ['lease_lost', 'idempotency_lost', 'condition_failed'].includes(outcome);
+
+/**
  * Whether a refusal will hold for ever. A stream that is too short may grow to what was expected, an archived one may be
  * opened again, and what a batch without events requires may have been so when the lost statement ran.
  */
 const isFinal = ({ expected, events, enqueue }: CheckedAppend, refusal: Refusal): boolean => {
   // Messages without events: the lost statement may have enqueued them, and a repeat does not recognise itself.
   if (events.length === 0 && enqueue.length > 0) return false;
-  // The lost statement is fenced as this one is, and tokens only grow; so does what stands against a condition.
-  if (['lease_lost', 'idempotency_lost', 'condition_failed'].includes(refusal.outcome)) return true;
+  if (isUnderRefusal(refusal)) return true;
   if (refusal.outcome !== 'conflict' || events.length === 0) return false;
   return (
     refusal.already_recorded.length > 0 ||
@@ -95,9 +101,12 @@ const repeat = async (
   const refused = requests[answer.refused] as CheckedAppend;
   const refusal = E.left(refusalOf(refused, answer.answer));
   const wroteNothing = requests.every(({ events, enqueue }) => events.length + enqueue.length === 0);
-  if (wroteNothing || isFinal(refused, answer.answer)) return refusal;
+  const isLast = wroteNothing || isFinal(refused, answer.answer);
+  // In a stream that was closed since, the repeat does not recognise itself.
+  if (isLast && (wroteNothing || !isUnderRefusal(answer.answer))) return refusal;
   const found = await findAll(context, requests, timeoutMs);
-  return found === undefined ? undefined : E.right(found);
+  if (found !== undefined) return E.right(found);
+  return isLast ? refusal : undefined;
 };
 
 const unknown = (requests: Requests, message: string): OutcomeUnknown => ({

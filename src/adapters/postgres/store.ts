@@ -16,6 +16,7 @@ import { sqlIdempotency } from './idempotency.js';
 import { epochOf } from './life.js';
 import { sqlLeases } from './leases.js';
 import { sqlQueue } from './queue.js';
+import { readCommitted } from './read-committed.js';
 import { listStreams, readAll, readStream } from './reading.js';
 
 /** An event store that keeps snapshots, leases, a message queue and operations by their keys beside its streams. */
@@ -31,7 +32,8 @@ export interface SqlStoreParts extends SqlContext {
   readonly capabilities: Capabilities;
 }
 
-export const sqlStore = (parts: SqlStoreParts): SqlStore => {
+export const sqlStore = (given: SqlStoreParts): SqlStore => {
+  const parts: SqlStoreParts = { ...given, executor: readCommitted(given.executor) };
   const { executor, statements, limits } = parts;
   const wake = makeWake();
   let closed = false;

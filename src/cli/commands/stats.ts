@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { toPromise } from '../../core/fault.js';
 import { escapeForDisplay, type Position, startPosition } from '../../core/stream.js';
-import { type Column, textTable } from '../../core/text-table.js';
+import { type Column, numeric, textTable } from '../../core/text-table.js';
 import type { AllPage, EventFilter, EventStore } from '../../store/event-store.js';
 import { pageMax } from '../../store/limits.js';
 import { lookInto, type LookOptions, tenantOption, withLookOptions } from '../look.js';
-import { badOption, wholeNumber } from '../options.js';
+import { badOption, collect, wholeNumber } from '../options.js';
 import { type CategoryStats, type SaveSurvey, saveSurvey, type StreamHeat } from '../save-survey.js';
 import type { Session } from '../session.js';
 import type { Opener } from './dead-letters.js';
@@ -90,8 +90,6 @@ const placeOf = async (
 const percent = (part: number, whole: number): string =>
   whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`;
 const orDash = (count: number, text: string): string => (count === 0 ? '-' : text);
-const numeric = (...titles: ReadonlyArray<string>): ReadonlyArray<Column> =>
-  titles.map((title) => ({ title, isNumber: true }));
 
 const columns: ReadonlyArray<Column> = [
   { title: 'category' },
@@ -151,11 +149,6 @@ const run = async (session: Session, options: StatsOptions, store: EventStore): 
   });
   await show(session, hottest, json, survey);
 };
-
-const collect = (value: string, before: ReadonlyArray<string> = []): ReadonlyArray<string> => [
-  ...before,
-  value,
-];
 
 const notes = `
 A save is counted where it was made by a repository, which leaves a header in its events; of other appends only the events are.

@@ -5,7 +5,7 @@ import { escapeForDisplay, type Position, startPosition } from '../../core/strea
 import type { Checkpoint, EventFilter, EventStore } from '../../store/event-store.js';
 import { pageMax } from '../../store/limits.js';
 import { eventLine, lookInto, type LookOptions, tenantOption, withLookOptions } from '../look.js';
-import { wholeNumber } from '../options.js';
+import { collect, wholeNumber } from '../options.js';
 import type { Session } from '../session.js';
 
 interface TailOptions extends LookOptions {
@@ -52,11 +52,6 @@ const follow = async (session: Session, options: TailOptions, store: EventStore)
     if (left === 0 || session.signal.aborted) return;
   }
 };
-
-const collect = (value: string, before: ReadonlyArray<string> = []): ReadonlyArray<string> => [
-  ...before,
-  value,
-];
 
 const examples = `
 An embedded store (pglite:) is open in one process at a time: tail shows what is in it, and nothing new can come.

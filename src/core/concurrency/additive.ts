@@ -1,6 +1,6 @@
 /** Adding up: counters take both sides' changes, sets both sides' additions and removals, anything else one side's change. */
 import * as E from 'fp-ts/lib/Either.js';
-import { covers, type FieldPath, isTable, parseField, touchedPaths } from './fields.js';
+import { covers, type FieldPath, isSame, isTable, parseField, touchedPaths } from './fields.js';
 import { canonicalJson, type Json } from '../json.js';
 import type { AnyEvent, FieldConflict, ThreeWay } from '../merge/merge.js';
 import { at, keysOf, mergeKeys } from '../merge/merge-parts.js';
@@ -26,7 +26,6 @@ const isNumber = (part: unknown): part is number | undefined =>
   part === undefined || typeof part === 'number';
 const isList = (part: unknown): part is ReadonlyArray<Json> | undefined =>
   part === undefined || Array.isArray(part);
-const isSame = (a: unknown, b: unknown): boolean => touchedPaths(a, b).length === 0;
 const textsOf = (items: ReadonlyArray<Json>): ReadonlySet<string> => new Set(items.map(canonicalJson));
 
 /** Theirs in its own order without what ours removed, then what ours added. */

@@ -81,7 +81,7 @@ const isSamePart = (a: unknown, b: unknown): boolean => {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => isSamePart(item, (b as unknown[])[index]));
-  if (isTable(a) && isTable(b)) return touchedPaths(a, b).length === 0;
+  if (isTable(a) && isTable(b)) return isSame(a, b);
   const [left, right] = [a, b] as ReadonlyArray<{ readonly toJSON?: unknown }>;
   return (
     typeof left?.toJSON === 'function' &&
@@ -109,6 +109,9 @@ export const touchedPaths = (before: unknown, after: unknown): ReadonlyArray<Fie
   visit([], before, after);
   return found;
 };
+
+/** Whether two states differ in no part. */
+export const isSame = (a: unknown, b: unknown): boolean => touchedPaths(a, b).length === 0;
 
 /** A state as it is stored: by its codec where the rules have one, else as it is. */
 export const storedState = <S, Ev extends AnyEvent>(rules: ResolverRules<S, Ev>, state: S): unknown =>

@@ -1,6 +1,6 @@
 /** Resolvers that merge states, and answer with the events that lead to the merged one: ours, or some that the user makes. */
 import * as E from 'fp-ts/lib/Either.js';
-import { showPath, storedState, touchedPaths } from './fields.js';
+import { isSame, showPath, storedState, touchedPaths } from './fields.js';
 import type { AnyEvent, ThreeWay } from '../merge/merge.js';
 import { refusalOf } from '../merge/merge.js';
 import {
@@ -34,8 +34,6 @@ export interface ThreeWayResolverOptions<S, Ev extends AnyEvent = AnyEvent>
 }
 
 type Answer<Ev extends AnyEvent> = E.Either<ResolverRefused, ResolverAnswer<Ev>>;
-
-const isSame = (a: unknown, b: unknown): boolean => touchedPaths(a, b).length === 0;
 
 /** The stored state after the events; `undefined` where `evolve` does not take one of them on this state. */
 const played = <S, Ev extends AnyEvent>(

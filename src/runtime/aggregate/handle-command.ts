@@ -2,13 +2,13 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
 import type { Definitions, EncodeFailed, TaggedOf } from '../../core/codec.js';
-import { encodeEvent, type EventDecodeFailed } from '../../core/aggregate-codec.js';
+import { encodeEvent } from '../../core/aggregate-codec.js';
 import { type Aggregate, fold } from '../../core/decider.js';
 import type { EventData } from '../../core/event.js';
 import { derivedId } from '../../core/ids.js';
 import { deepFreeze } from '../../core/json.js';
 import { meets } from '../../core/stream.js';
-import type { AppendResult, ReadError, VersionConflict } from '../../store/event-store.js';
+import type { AppendResult } from '../../store/event-store.js';
 import { newId } from '../../store/ids.js';
 import {
   type AggregateContext,
@@ -17,6 +17,7 @@ import {
   remember,
   type Source,
 } from './aggregate-context.js';
+import { afterRefusal, tailMax, tellConflict } from './after-refusal.js';
 import { saveSnapshot } from './aggregate-snapshots.js';
 import { delayAfter } from '../../core/retry.js';
 import { realEnvironment } from '../environment.js';
@@ -29,7 +30,7 @@ import {
   type Work,
   workOf,
 } from './command-request.js';
-import { foldOn, load, readOn } from './load-aggregate.js';
+import { load, readOn } from './load-aggregate.js';
 
 /** Events that a command came to on `before`, ready to be written. */
 interface Proposal<State, Event> {
@@ -38,9 +39,6 @@ interface Proposal<State, Event> {
   readonly events: ReadonlyArray<Event>;
   readonly written: ReadonlyArray<EventData>;
 }
-
-/** Events of a refusal that are asked for: enough for a retry without another read, unless the stream is very busy. */
-const tailMax = 256;
 
 type Identity = Pick<Source<Definitions, unknown>, 'tenant' | 'streamName'>;
 
@@ -94,9 +92,9 @@ const unchanged = <Events extends Definitions, State>(
   });
 
 const finished = async <Commands extends Definitions, Events extends Definitions, State, Rejection>(
-  { source, rules, commandId }: Work<Commands, Events, State, Rejection>,
+  { source, rules }: Work<Commands, Events, State, Rejection>,
   { before, state, events, written: data }: Proposal<State, TaggedOf<Events>>,
-  { version, position, idempotent }: AppendResult,
+  { version, position }: AppendResult,
   attempts: number,
 ): Promise<Outcome<Events, State, Rejection>> => {
   const ids = remember(
@@ -105,21 +103,8 @@ const finished = async <Commands extends Definitions, Events extends Definitions
     idsRemembered(rules),
   );
   await saveSnapshot(source, before, { version, state, ids });
-  // Without an id of the command, ids are new: then an idempotent answer is the store's own second try.
-  const duplicate = idempotent && commandId !== undefined;
-  return E.right({ streamName: source.streamName, version, state, events, position, duplicate, attempts });
-};
-
-/** The fold up to where a refusal found the stream: by the events it handed over if they are just those that lack, else by reading. */
-const afterRefusal = async <Events extends Definitions, State>(
-  source: Source<Events, State>,
-  before: Loaded<State>,
-  { tail = [], actual }: VersionConflict,
-  knownId: string | undefined,
-): Promise<E.Either<ReadError | EventDecodeFailed, Loaded<State>>> => {
-  const isWhole = tail.length > 0 && tail.length === actual - before.version;
-  const isNext = tail.every((event, index) => event.version === before.version + index + 1);
-  return isWhole && isNext ? foldOn(source, before, tail, knownId) : readOn(source, before, knownId);
+  const { streamName } = source;
+  return E.right({ streamName, version, state, events, position, duplicate: false, attempts });
 };
 
 const run = async <Commands extends Definitions, Events extends Definitions, State, Rejection>(
@@ -149,6 +134,11 @@ const run = async <Commands extends Definitions, Events extends Definitions, Sta
       tailMax,
       ...(fence !== undefined && { fence }),
     })();
+    if (E.isRight(appended) && appended.right.idempotent && knownId !== undefined) {
+      // Another copy of the command was first, and what it came to is in the stream: not what was decided here.
+      const there = await load(source, knownId);
+      return E.isLeft(there) ? there : unchanged(source, there.right, true, attempt);
+    }
     if (E.isRight(appended)) return finished(work, proposal.right, appended.right, attempt);
     const refusal = appended.left;
     if (refusal._tag !== 'VersionConflict') return E.left(refusal);
@@ -157,19 +147,9 @@ const run = async <Commands extends Definitions, Events extends Definitions, Sta
     // The other writer may have been a second copy of this very command.
     if (loaded.right.isKnown) return unchanged(source, loaded.right, true, attempt);
     const isLast = isPinned || attempt >= retry.attemptsMax;
-    context.hooks?.onConflict?.({
-      ...{ streamName, attempt, base: before.version, actual: refusal.actual, theirs: refusal.tail ?? [] },
-      answer: isLast ? 'reject' : 'retry',
-    });
-    if (isLast) return E.left(lastConflict(refusal, attempt, events, expected));
-    const delayMs = delayAfter(retry, attempt, random);
-    context.hooks?.onRetry?.({
-      streamName,
-      attempt,
-      expected: refusal.expected,
-      actual: refusal.actual,
-      delayMs,
-    });
+    const delayMs = isLast ? undefined : delayAfter(retry, attempt, random);
+    tellConflict(context.hooks, { streamName, base: before.version }, refusal, attempt, delayMs);
+    if (delayMs === undefined) return E.left(lastConflict(refusal, attempt, events, expected));
     await sleep(delayMs);
     // One rival is settled with the tail alone. Where there was a second one the stream is busy, and has moved during the wait.
     if (attempt > 1) loaded = await readOn(source, loaded.right, knownId);

@@ -1,9 +1,6 @@
 /** What was counted of saves, as tables for people. */
-import { type Column, textTable } from '../../core/text-table.js';
+import { numeric, textTable } from '../../core/text-table.js';
 import { attemptBuckets, type KeyStats, type TypeStats } from './concurrency-counts.js';
-
-const numeric = (...titles: ReadonlyArray<string>): ReadonlyArray<Column> =>
-  titles.map((title) => ({ title, isNumber: true }));
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const ms = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0));

@@ -4,6 +4,8 @@ import type { TaskEither } from 'fp-ts/lib/TaskEither.js';
 import { type Codec, type DecodeFailed, decodeWith, encodeWith } from '../../core/codec.js';
 import type { Tagged } from '../../core/fault.js';
 import { findJsonProblem, hashOf, type Json } from '../../core/json.js';
+import { checkCount } from '../../store/checks.js';
+import { pendingMsMax } from '../../store/idempotency-checks.js';
 import type { BeginRequest, FailedEarlier, InProgress, KeyReused } from '../../store/idempotency.js';
 import type { InvalidRequest } from '../../store/store-errors.js';
 import {
@@ -32,7 +34,7 @@ export interface IdempotentRequest<A> {
   readonly keepMs?: number;
   /** How long a process that died holds up a repeat, in milliseconds; one that lives renews at a third of it. Default 30,000. */
   readonly pendingMs?: number;
-  /** How long a repeat waits for a first one that runs still, in milliseconds, before it is `InProgress`. Default 0. */
+  /** How long a repeat waits for a first one that runs still, in milliseconds, before it is `InProgress`, 0 to 86,400,000. Default 0. */
   readonly waitMaxMs?: number;
   /** How often a request that fails may be begun in all, 1 or more. Default: no bound. */
   readonly attemptsMax?: number;
@@ -51,6 +53,8 @@ const beginOf = <A>(
   asked: IdempotentRequest<A>,
 ): E.Either<InvalidRequest, BeginRequest> => {
   const { scope, key, request, pendingMs = pendingMsDefault, keepMs = keepMsDefault, attemptsMax } = asked;
+  const wait = checkCount('waitMaxMs', asked.waitMaxMs, 0, 0, pendingMsMax);
+  if (E.isLeft(wait)) return wait;
   const problem = findJsonProblem(request);
   if (problem !== undefined) {
     const reason = `found ${problem.found}; ${problem.advice}`;

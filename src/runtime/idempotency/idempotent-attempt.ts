@@ -23,6 +23,7 @@ import type { LimitExceeded } from '../../store/store-errors.js';
 import { realTimers } from '../../store/timers.js';
 import { makeWake } from '../../store/wake.js';
 import { type Environment, realEnvironment } from '../environment.js';
+import { lookPauseMs } from '../look-pause.js';
 
 export interface IdempotencyContext {
   readonly store: EventStore;
@@ -59,10 +60,6 @@ export interface IdempotencyShell {
   readonly environment: Environment;
 }
 
-/** Another looks at an operation in somebody else's hands after an eighth of what it has waited, within these. */
-const lookMinMs = 2;
-const lookMaxMs = 250;
-
 export const idempotencyShell = (context: IdempotencyContext): IdempotencyShell => {
   const { store, tenant, holder = `${hostname()}:${pid}`, environment = realEnvironment } = context;
   if (store.idempotency === undefined)
@@ -85,9 +82,7 @@ export const beginWithin = async (
     if (E.isLeft(begun) || begun.right._tag !== 'InProgress') return begun;
     const waitedMs = now() - began;
     if (waitedMs >= waitMaxMs) return begun;
-    // Drawn at random, so that those who wait do not all look at the same moments.
-    const pauseMs = Math.min(lookMaxMs, Math.max(lookMinMs, waitedMs / 8)) * (0.5 + environment.random() / 2);
-    await wake.wait(Math.min(pauseMs, waitMaxMs - waitedMs));
+    await wake.wait(Math.min(lookPauseMs(waitedMs, environment.random), waitMaxMs - waitedMs));
   }
 };
 
@@ -150,6 +145,8 @@ export const runAttempt = async <L extends Tagged, A, Kept extends ReadonlyArray
   // Where it cannot be said, or is another's already, it is begun again all the same.
   const fail = (error: string) => shell.operations.fail({ ...held, error })();
   const keeping = keepUp(shell, held, begin.pendingMs, over.signal, () => lost.abort());
+  // What it throws is thrown at the end; it must not end the process before.
+  keeping.catch(() => undefined);
   try {
     const answer = await work({ attempt, token, signal: lost.signal, completes })();
     if (E.isLeft(answer)) {

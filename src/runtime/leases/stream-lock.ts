@@ -5,18 +5,13 @@ import { type Fence, fenceOf, type Lease, type Leases } from '../../store/leases
 import type { BadRequest, Unreachable } from '../../store/store-errors.js';
 import { realTimers } from '../../store/timers.js';
 import { makeWake } from '../../store/wake.js';
+import { lookMaxMs, lookPauseMs } from '../look-pause.js';
 import { type LockLine, lockLines } from './lock-line.js';
 import type { HandlerContext, LockTimeout } from '../queue/message-delivery.js';
 import { streamLeaseName } from './stream-lease.js';
 
 /** A process that dies holds others up for this long at most; one that lives renews at a third of it. */
 const lockTtlMs = 6_000;
-/**
- * The pause between two looks at a lock that another process holds is an eighth of what was waited, within these: one given back
- * early does not lie idle for long, and many processes that wait for long do not keep the store busy with their looks.
- */
-const lookMinMs = 2;
-const lookMaxMs = 250;
 /** One token serves so many handlers in a row, for so long at most: a third of the time after which it may be another's. */
 const handOversMax = 16;
 const handOverMaxMs = lockTtlMs / 3;
@@ -90,9 +85,7 @@ const acquire = async (
     const waitedMs = now() - began;
     if (waitedMs >= request.waitMaxMs || request.signal.aborted)
       return E.left(timeout(request, line.holder, waitedMs));
-    // Drawn at random, so that those who wait do not all look at the same moments.
-    const pauseMs = Math.min(lookMaxMs, Math.max(lookMinMs, waitedMs / 8)) * (0.5 + environment.random() / 2);
-    await wake.wait(Math.min(pauseMs, leftMs()), request.signal);
+    await wake.wait(Math.min(lookPauseMs(waitedMs, environment.random), leftMs()), request.signal);
   }
 };
 
@@ -142,9 +135,12 @@ const workUnder = async <L, A>(
   /** Its time is up: given back at once, although its handler may hang for long. */
   const drop = (): void => {
     ending ??= end(false);
+    ending.catch(() => undefined);
   };
   signal.addEventListener('abort', drop, { once: true });
   const keeping = keep();
+  // What it throws is thrown at the end; it must not end the process before.
+  keeping.catch(() => undefined);
   if (signal.aborted) drop();
   let isDone = false;
   try {

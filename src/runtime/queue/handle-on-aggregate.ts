@@ -5,7 +5,6 @@ import type { Aggregate } from '../../core/decider.js';
 import { deepFreeze } from '../../core/json.js';
 import { delayAfter } from '../../core/retry.js';
 import { any, type StreamName } from '../../core/stream.js';
-import type { VersionConflict } from '../../store/event-store.js';
 import type { Fence } from '../../store/leases.js';
 import type { QueuedMessage } from '../../store/message-queue.js';
 import {
@@ -15,11 +14,12 @@ import {
   type Source,
   sourceOf,
 } from '../aggregate/aggregate-context.js';
+import { afterRefusal, tailMax, tellConflict } from '../aggregate/after-refusal.js';
 import { saveSnapshot } from '../aggregate/aggregate-snapshots.js';
 import { callHandler, callPlain, encodeAnswer, eventIdOf, infoOf, queuedFrom } from './call-handler.js';
 import { at, lastConflict } from '../aggregate/command-conflict.js';
 import type { Rejected } from '../aggregate/command-request.js';
-import { foldOn, load, readOn } from '../aggregate/load-aggregate.js';
+import { load } from '../aggregate/load-aggregate.js';
 import {
   appendedAt,
   type Delivery,
@@ -34,8 +34,6 @@ import {
 } from './message-delivery.js';
 import { withLock } from '../leases/stream-lock.js';
 
-/** Events of a refusal that are asked for: enough to go on without another read, unless the stream is very busy. */
-const tailMax = 256;
 /** Streams whose fold the owner of a partition keeps from one message to the next. */
 const keptMax = 256;
 
@@ -145,18 +143,6 @@ const proposeOn = async <Data, State>(
   return { _tag: 'Write', state: after.right, written: encoded.right.written, next };
 };
 
-/** The fold up to where a refusal found the stream. */
-const afterRefusal = async <Data, State>(
-  { source }: Work<Data, State>,
-  before: Loaded<State>,
-  { tail = [], actual }: VersionConflict,
-  knownId: string,
-) => {
-  const isNext = tail.every((event, index) => event.version === before.version + index + 1);
-  const isWhole = tail.length > 0 && tail.length === actual - before.version && isNext;
-  return isWhole ? foldOn(source, before, tail, knownId) : readOn(source, before, knownId);
-};
-
 /**
  * Loads unless the owner of the partition has the fold in hand; a stale one is refused by the append and read on. A durable
  * queue hands an id out once, but for further attempts: only there a fold can be trusted without a look at what was handled.
@@ -210,19 +196,6 @@ const succeed = async <Data, State>(
   return ended(appendedAt(version, attempts), context.enqueues === 'byCaller' ? next : []);
 };
 
-/** `delayMs` is undefined where there is no other attempt. */
-const tell = <Data, State>(
-  { context: { aggregateHooks }, source: { streamName } }: Work<Data, State>,
-  { version: base }: Loaded<State>,
-  { expected, actual, tail: theirs = [] }: VersionConflict,
-  attempt: number,
-  delayMs: number | undefined,
-): void => {
-  const answer = delayMs === undefined ? 'reject' : 'retry';
-  aggregateHooks.onConflict?.({ streamName, attempt, base, actual, theirs, answer });
-  if (delayMs !== undefined) aggregateHooks.onRetry?.({ streamName, attempt, expected, actual, delayMs });
-};
-
 const run = async <Data, State>(work: Work<Data, State>): Promise<Result> => {
   const { context, source, on, delivery } = work;
   const { conflictRetry, environment } = context;
@@ -256,11 +229,13 @@ const run = async <Data, State>(work: Work<Data, State>): Promise<Result> => {
         : succeed(work, before, proposed, appended.right.version, attempt);
     const refusal = appended.left;
     if (refusal._tag !== 'VersionConflict') return E.left(refusal);
-    loaded = await afterRefusal(work, before, refusal, knownId);
+    loaded = await afterRefusal(source, before, refusal, knownId);
     if (E.isRight(loaded) && loaded.right.isKnown) continue;
     // A fold that was kept may simply have been old: no reason to wait.
     const delayMs = isKept && attempt === 1 ? 0 : delayAfter(conflictRetry, attempt, environment.random);
-    tell(work, before, refusal, attempt, attempt >= attemptsMax ? undefined : delayMs);
+    const told = attempt >= attemptsMax ? undefined : delayMs;
+    const { streamName } = source;
+    tellConflict(context.aggregateHooks, { streamName, base: before.version }, refusal, attempt, told);
     if (attempt >= attemptsMax) return E.left(lastConflict(refusal, attempt, proposed.written, any));
     if (delayMs > 0) await environment.sleep(delayMs);
   }

@@ -12,6 +12,7 @@ import type { MessageRunner } from './message-runner.js';
 import { isOutage, type Outage } from '../outage.js';
 import { type PartitionWork, workOnPartition } from './partition-work.js';
 import { semaphore } from '../semaphore.js';
+import { untilAborted } from '../until-aborted.js';
 import type { WorkerContext } from './worker-options.js';
 
 const listMax = 4_096;
@@ -204,10 +205,6 @@ export const partitionOwner = (
     if (kept.length < share) await takeShare(seen, share - kept.length);
   };
 
-  const stopped = new Promise<void>((resolve) => {
-    stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-
   /** Looks three times while a lease lasts, drawn a little apart, so that workers started together do not look together. */
   const lookMs = (): number => (ttlMs / 3) * (0.8 + 0.2 * environment.random());
 
@@ -243,7 +240,7 @@ export const partitionOwner = (
       const keeping = keepAll(over.signal);
       try {
         while (!stopping.signal.aborted) {
-          await Promise.race([balance(), stopped]);
+          await untilAborted(balance(), stopping.signal);
           if (stopping.signal.aborted) break;
           const retryInMs = lookMs();
           if (outage !== undefined) hooks.onOutage?.({ error: outage, retryInMs });

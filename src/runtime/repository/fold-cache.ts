@@ -5,9 +5,9 @@ import type { RepositoryOptions } from './context.js';
 
 interface Entry<State> {
   readonly loaded: Loaded<State>;
-  /** When the stream was looked at, on the clock of `Timers`. */
+  /** When the store was asked for the stream, on the clock of `Timers`. */
   readonly at: number;
-  /** This process has written to the stream since. */
+  /** This process has written to the stream since, or what was looked at may have been behind. */
   readonly isBehind: boolean;
 }
 
@@ -17,9 +17,16 @@ export interface Found<State> {
   readonly isBehind: boolean;
 }
 
+/** A load that has begun. */
+export interface Look<State> {
+  readonly keep: (loaded: Loaded<State>) => void;
+  readonly end: () => void;
+}
+
 export interface FoldCache<State> {
   readonly find: (key: string) => Found<State> | undefined;
-  readonly keep: (key: string, loaded: Loaded<State>) => void;
+  /** The store is about to be asked for the stream, or a replica of it, which may be behind. Ended whatever comes of it. */
+  readonly look: (key: string, mayBeBehind: boolean) => Look<State>;
   /** The stream has been written to. */
   readonly wrote: (key: string) => void;
 }
@@ -40,6 +47,8 @@ export const foldCache = <State>(
   checkAtLeastOne('maxAgeMs', maxAgeMs, false);
   // A Map remembers the order in which its keys were set: the first is the one that was not used for longest.
   const entries = new Map<string, Entry<State>>();
+  /** Loads that run; whether this process has written to the stream since they began. */
+  const looking = new Map<string, Set<{ isBehind: boolean }>>();
   return {
     find: (key) => {
       const entry = entries.get(key);
@@ -50,17 +59,30 @@ export const foldCache = <State>(
       entries.set(key, entry);
       return { loaded: entry.loaded, ageMs, isBehind: entry.isBehind };
     },
-    keep: (key, loaded) => {
-      const known = entries.get(key);
-      entries.delete(key);
-      // Two loads may end in another order than they began in.
-      const isOlder = known !== undefined && known.loaded.version > loaded.version;
-      entries.set(key, isOlder ? known : { loaded, at: now(), isBehind: false });
-      if (entries.size > max) entries.delete(entries.keys().next().value as string);
+    look: (key, mayBeBehind) => {
+      const at = now();
+      const one = { isBehind: mayBeBehind };
+      const all = looking.get(key) ?? new Set();
+      looking.set(key, all.add(one));
+      return {
+        keep: (loaded) => {
+          const known = entries.get(key);
+          entries.delete(key);
+          // Two loads may end in another order than they began in.
+          const isOlder = known !== undefined && known.loaded.version > loaded.version;
+          entries.set(key, isOlder ? known : { loaded, at, isBehind: one.isBehind });
+          if (entries.size > max) entries.delete(entries.keys().next().value as string);
+        },
+        end: () => {
+          all.delete(one);
+          if (all.size === 0) looking.delete(key);
+        },
+      };
     },
     wrote: (key) => {
       const entry = entries.get(key);
       if (entry !== undefined) entries.set(key, { ...entry, isBehind: true });
+      for (const one of looking.get(key) ?? []) one.isBehind = true;
     },
   };
 };

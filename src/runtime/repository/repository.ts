@@ -24,7 +24,7 @@ import type {
   SaveOptions,
 } from './context.js';
 import { type AggregateCopy, type Changed, changeCopy } from './copy.js';
-import { type FoldCache, foldCache } from './fold-cache.js';
+import { type FoldCache, foldCache, type Look } from './fold-cache.js';
 import {
   type HistoryPage,
   type HistoryRequest,
@@ -116,6 +116,20 @@ const sourceFor = <State>(
 ): E.Either<LoadAggregateError, Source<Definitions, State>> =>
   sourceOf<Definitions, State>(context, rules, id);
 
+/** Reads, and keeps what was read. */
+const lookedAt = async <State>(
+  look: Look<State> | undefined,
+  read: () => ReturnType<typeof readOn<Definitions, State>>,
+): ReturnType<typeof readOn<Definitions, State>> => {
+  try {
+    const loaded = await read();
+    if (E.isRight(loaded)) look?.keep({ ...loaded.right, isKnown: false });
+    return loaded;
+  } finally {
+    look?.end();
+  }
+};
+
 const loadCopy = async <State>(
   loading: Loading<State>,
   id: string,
@@ -135,10 +149,10 @@ const loadCopy = async <State>(
     return E.right({ ...shown, id, fromCache: true, ageMs, stale: true, kept: { ...kept, loaded } });
   }
   const reading = { ...source.right, ...(atLeast !== undefined && { atLeast }) };
-  const loaded =
-    found === undefined ? await loadFold(reading, knownId) : await readOn(reading, found.loaded, undefined);
+  const read = (): ReturnType<typeof readOn<Definitions, State>> =>
+    found === undefined ? loadFold(reading, knownId) : readOn(reading, found.loaded, undefined);
+  const loaded = await lookedAt(cache?.look(streamName, atLeast !== undefined), read);
   if (E.isLeft(loaded)) return loaded;
-  cache?.keep(streamName, { ...loaded.right, isKnown: false });
   const shown = shownOf(streamName, loaded.right);
   const fromCache = found !== undefined;
   return E.right({

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import { checkWrite } from '../../core/concurrency/ownership.js';
-import type { StreamName } from '../../core/stream.js';
+import { startPosition, type StreamName } from '../../core/stream.js';
 import type {
   AppendManyError,
   AppendResult,
@@ -103,22 +103,65 @@ const savedOf = <State>({ work, stand }: Part<State>, result: AppendResult): Sav
   };
 };
 
+/** What the events of a copy came to where an earlier call has written them; `undefined` where none has. */
+const writtenBefore = <State>(
+  { work, stand }: Part<State>,
+  { theirs }: Stand<State>,
+): AppendResult | undefined => {
+  const ids = new Set(eventsOf(work, stand.decided, 1).map(({ eventId }) => eventId));
+  const last = theirs.findLast(({ eventId }) => ids.has(eventId));
+  return (
+    last && {
+      streamName: work.source.streamName,
+      version: last.version,
+      position: last.position,
+      idempotent: true,
+    }
+  );
+};
+
+/** A copy without events, as it had to stand. */
+const stoodAt = <State>({ work, stand }: Part<State>): AppendResult => ({
+  streamName: work.source.streamName,
+  version: stand.base.version,
+  position: startPosition,
+  idempotent: true,
+});
+
 /** Names every copy that others were first on, not only the one that the store refused. */
-const conflictsOf = async <State>(
+const conflictOf = <State>(
   parts: ReadonlyArray<Part<State>>,
+  moved: ReadonlyArray<Stand<State>>,
   refusal: VersionConflict,
-): Promise<SaveAllConflict | SaveError<never>> => {
+): SaveAllConflict => {
   const conflicts: Array<SaveAllConflict['conflicts'][number]> = [];
   for (const [index, { work, stand }] of parts.entries()) {
-    const moved = await moveOn(work.source, stand, undefined, undefined);
-    if (E.isLeft(moved)) return moved.left;
+    const there = moved[index] as Stand<State>;
     const isRefused = refusal.streamName === work.source.streamName;
-    if (isRefused || moved.right.current.version !== stand.base.version)
-      conflicts.push({ index, conflict: lostTo(work, moved.right, 1) });
+    if (isRefused || there.current.version !== stand.base.version)
+      conflicts.push({ index, conflict: lostTo(work, there, 1) });
   }
   const names = conflicts.map(({ conflict }) => conflict.streamName).join(', ');
   const message = `Nothing was written. Others were first on ${conflicts.length} of ${parts.length}: ${names}`;
   return { _tag: 'SaveAllConflict', conflicts, message };
+};
+
+/** What stands in the way; or that an earlier call wrote all there was to write, and only what had to stand has moved since. */
+const afterConflict = async <State>(
+  parts: ReadonlyArray<Part<State>>,
+  refusal: VersionConflict,
+): Promise<Result<State>> => {
+  const moved: Stand<State>[] = [];
+  for (const { work, stand } of parts) {
+    const one = await moveOn(work.source, stand, undefined, undefined);
+    if (E.isLeft(one)) return one;
+    moved.push(one.right);
+  }
+  const written = parts.map((part, index) => writtenBefore(part, moved[index] as Stand<State>));
+  const isWriting = ({ stand }: Part<State>): boolean => stand.decided.events.length > 0;
+  if (parts.some(isWriting) && parts.every((part, index) => !isWriting(part) || written[index] !== undefined))
+    return E.right(parts.map((part, index) => savedOf(part, written[index] ?? stoodAt(part))));
+  return E.left(conflictOf(parts, moved, refusal));
 };
 
 const twice = (names: ReadonlyArray<StreamName>): StreamName | undefined =>
@@ -153,5 +196,5 @@ export const saveTogether = async <State>(
   if (E.isRight(appended))
     return E.right(parts.map((part, index) => savedOf(part, appended.right[index] as AppendResult)));
   if (appended.left._tag !== 'VersionConflict') return appended as E.Left<SaveAllError>;
-  return E.left(await conflictsOf(parts, appended.left));
+  return afterConflict(parts, appended.left);
 };

@@ -8,8 +8,10 @@ import { any } from '../../core/stream.js';
 import type { AppendResult, OutcomeUnknown, VersionConflict } from '../../store/event-store.js';
 import { realTimers } from '../../store/timers.js';
 import { idsRemembered, remember } from '../aggregate/aggregate-context.js';
+import { tailMax, tellConflict } from '../aggregate/after-refusal.js';
 import { saveSnapshot } from '../aggregate/aggregate-snapshots.js';
 import { at } from '../aggregate/command-conflict.js';
+import { load } from '../aggregate/load-aggregate.js';
 import { realEnvironment } from '../environment.js';
 import { holdsOn } from './check.js';
 import type { Saved, SaveError } from './context.js';
@@ -17,9 +19,6 @@ import { lostTo, refusedBy } from './refusal.js';
 import { settle, triesMin } from './settle.js';
 import { moveOn, readForward, type Stand } from './stand.js';
 import { eventsOf, type SaveWork } from './work.js';
-
-/** Events of a refusal that are asked for: enough to go on without another read, unless the stream is very busy. */
-const tailMax = 256;
 
 export type SaveResult<State> = E.Either<SaveError<unknown>, Saved<State, AnyEvent>>;
 
@@ -149,16 +148,18 @@ const finished = async <State>(
   });
 };
 
-const tell = <State>(
-  { context: { hooks }, source: { streamName } }: SaveWork<State>,
-  { version: base }: Stand<State>['current'],
-  { expected, actual, tail: theirs = [] }: VersionConflict,
-  attempt: number,
-  delayMs: number | undefined,
-): void => {
-  const answer = delayMs === undefined ? 'reject' : 'retry';
-  hooks?.onConflict?.({ streamName, attempt, base, actual, theirs, answer });
-  if (delayMs !== undefined) hooks?.onRetry?.({ streamName, attempt, expected, actual, delayMs });
+/** Another save under the same command id was first, and what it came to is in the stream: not what was decided here. */
+const byAnother = async <State>(
+  work: SaveWork<State>,
+  stand: Stand<State>,
+  attempts: number,
+): Promise<SaveResult<State>> => {
+  const loaded = await load(work.source, undefined);
+  if (E.isLeft(loaded)) return loaded;
+  return E.right({
+    ...savedOn(work, { ...stand, current: loaded.right, resolution: undefined }, attempts),
+    duplicate: true,
+  });
 };
 
 /** What to try next, after a wait where the stream is busy. */
@@ -170,6 +171,8 @@ const afterConflict = async <State>(
 ): Promise<E.Either<SaveResult<State>, Stand<State>>> => {
   const { source, identity, choice, context } = work;
   const knownId = identity.eventId(0);
+  const told = { streamName: source.streamName, base: stand.current.version };
+  const tell = (delayMs: number | undefined) => tellConflict(context.hooks, told, refusal, attempt, delayMs);
   const moved = await moveOn(source, stand, refusal, knownId);
   if (E.isLeft(moved)) return E.left(moved);
   const isKnown = moved.right.current.isKnown || refusal.alreadyRecorded.includes(knownId);
@@ -179,19 +182,19 @@ const afterConflict = async <State>(
   const refused = await looksRefused(work, there, attempt);
   const settled = refused === undefined ? settle(work, there, attempt) : E.left(refused);
   if (E.isLeft(settled)) {
-    tell(work, stand.current, refusal, attempt, undefined);
+    tell(undefined);
     return E.left(settled);
   }
   const isPast = isPastAll(work, attempt);
   const isLast = isPast || (attempt >= settled.right.attemptsMax && !isPastAll(work, attempt + 1));
   if (isLast) {
-    tell(work, stand.current, refusal, attempt, undefined);
+    tell(undefined);
     return E.left(E.left(lostTo(work, there, attempt)));
   }
   const { random, sleep } = context.environment ?? realEnvironment;
   const waitsFor = settled.right.waits ? attempt : attempt - 1;
   const delayMs = waitsFor === 0 ? 0 : delayAfter(choice.settings, waitsFor, random);
-  tell(work, stand.current, refusal, attempt, delayMs);
+  tell(delayMs);
   if (delayMs === 0) return E.right(settled.right.stand);
   await sleep(delayMs);
   // One rival is settled with the tail alone. Where there was a second one the stream is busy, and has moved during the wait.
@@ -215,6 +218,8 @@ export const saveOn = async <State>(
     if (ended !== undefined) return ended;
     const appended = await appendOnce(work, stand, tally);
     if (E.isRight(appended)) {
+      if (appended.right.idempotent && work.identity.isCommands)
+        return byAnother(work, stand, tally.attempts);
       const isWhereItWas = appended.right.version === stand.current.version + stand.proposal.events.length;
       const there = isWhereItWas ? E.right(stand) : await pastOthers(work, stand, appended.right);
       return E.isLeft(there) ? there : finished(work, there.right, appended.right, tally.attempts);

@@ -8,6 +8,7 @@ import type { StreamVersion } from '../../core/stream.js';
 import type { ReadError, VersionConflict } from '../../store/event-store.js';
 import { pageMax } from '../../store/limits.js';
 import type { Loaded, Source } from '../aggregate/aggregate-context.js';
+import { isWholeTail } from '../aggregate/after-refusal.js';
 import { foldOn, load } from '../aggregate/load-aggregate.js';
 import type { Decided } from './copy.js';
 
@@ -77,16 +78,15 @@ export const readForward = async <Events extends Definitions, State>(
   return E.right({ loaded, tail, isWhole: tail.length === loaded.version - from.version });
 };
 
-/** The fold up to where a refusal found the stream: by the events it handed over if they are just those that lack, else by reading. */
-const afterRefusal = async <Events extends Definitions, State>(
+/** As `afterRefusal`, and keeps what it saw. */
+const forwardAfter = async <Events extends Definitions, State>(
   source: Source<Events, State>,
   from: Loaded<State>,
-  { tail = [], actual }: VersionConflict,
+  refusal: VersionConflict,
   knownId: string | undefined,
 ): Forwarded<State> => {
-  const isNext = tail.every((event, index) => event.version === from.version + index + 1);
-  const isWhole = tail.length > 0 && tail.length === actual - from.version && isNext;
-  if (!isWhole) return readForward(source, from, knownId);
+  if (!isWholeTail(from.version, refusal)) return readForward(source, from, knownId);
+  const { tail = [] } = refusal;
   const folded = foldOn(source, from, tail, knownId);
   return E.isLeft(folded) ? folded : E.right({ loaded: folded.right, tail, isWhole: true });
 };
@@ -102,7 +102,7 @@ export const moveOn = async <Events extends Definitions, State>(
   const moved =
     refusal === undefined
       ? await readForward(source, current, knownId)
-      : await afterRefusal(source, current, refusal, knownId);
+      : await forwardAfter(source, current, refusal, knownId);
   if (E.isLeft(moved)) return moved;
   const { loaded, tail, isWhole } = moved.right;
   const theirs = [...stand.theirs, ...tail].slice(0, theirsMax);

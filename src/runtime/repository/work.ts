@@ -35,6 +35,8 @@ export interface SaveWork<State> {
 /** By what a save is recognised when it is repeated. */
 export interface Identity {
   readonly saveId: string;
+  /** By a command's id: another save under it may want to write something else. */
+  readonly isCommands: boolean;
   readonly eventId: (index: number) => string;
 }
 
@@ -42,6 +44,7 @@ const randomIdentity = (): Identity => {
   const ids: string[] = [];
   return {
     saveId: newId(),
+    isCommands: false,
     eventId: (index) => {
       while (ids.length <= index) ids.push(newId());
       return ids[index] as string;
@@ -62,6 +65,7 @@ export const identityOf = (
     if (E.isLeft(checked)) return checked;
     return E.right({
       saveId: derivedId(tenant, streamName, commandId, 'save'),
+      isCommands: true,
       eventId: (index) => derivedId(tenant, streamName, commandId, index),
     });
   }

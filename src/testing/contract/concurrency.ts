@@ -12,8 +12,8 @@ import {
 } from '../../core/stream.js';
 import type { AppendResult, EventStore, VersionConflict } from '../../store/event-store.js';
 import { eventsOf, follow, untilEvents } from './follow.js';
-import { type Handles, handleOf, race, type Scenario, warm } from './race.js';
-import type { ContractPart, ContractTest, OpenedStore, ContractSubject } from './subject.js';
+import { handleOf, race, type Scenario, warmHandles } from './race.js';
+import type { ContractPart, ContractTest } from './subject.js';
 import {
   anEvent,
   append,
@@ -253,9 +253,6 @@ const scenarios = (each: number): ReadonlyArray<Row> => [
   ['8 savers of one checkpoint leave the latest', checkpointsKeepTheLatest],
 ];
 
-const handlesOf = async ({ store, secondHandle }: OpenedStore, subject: ContractSubject): Promise<Handles> =>
-  subject.lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-
 /** The concurrent tests, each of them `repeat` times in a row. */
 export const concurrencyPart = (repeat: number): ContractPart => ({
   title: repeat === 1 ? 'at once:' : `at once, ${repeat} times in a row:`,
@@ -265,8 +262,7 @@ export const concurrencyPart = (repeat: number): ContractPart => ({
     ...(needs === undefined ? {} : { needs }),
     timeoutMs: 60_000 + repeat * 5_000,
     run: async (opened, subject) => {
-      const handles = await handlesOf(opened, subject);
-      await warm(handles);
+      const handles = await warmHandles(opened, subject);
       for (let round = 1; round <= repeat; round += 1) await scenario(handles);
     },
   })),

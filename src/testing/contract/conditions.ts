@@ -6,7 +6,7 @@ import { any, exactly, noStream, type Position, startPosition } from '../../core
 import type { AppendCondition, EventQuery, MatchingPage, QueryItem } from '../../store/conditions.js';
 import type { AppendError, AppendResult, EventStore } from '../../store/event-store.js';
 import { conditionInputTests } from './conditions-input.js';
-import { type Handles, handleOf, race, warm } from './race.js';
+import { handleOf, race, warmHandles } from './race.js';
 import type { ContractPart, ContractTest } from './subject.js';
 import {
   anEvent,
@@ -40,17 +40,6 @@ const under = (
   streamName = aStream(),
 ): Promise<E.Either<AppendError, AppendResult>> =>
   store.append({ streamName, expected: any, events: [event], condition })();
-
-/** Two handles where the store can be shared, else one. */
-const handlesOf = async (
-  store: EventStore,
-  second: () => Promise<EventStore>,
-  isShared: boolean,
-): Promise<Handles> => {
-  const handles: Handles = isShared ? [store, await second()] : [store];
-  await warm(handles);
-  return handles;
-};
 
 const reading: ReadonlyArray<ContractTest> = [
   {
@@ -208,6 +197,32 @@ const appending: ReadonlyArray<ContractTest> = [
       same((await right(store.readStream({ streamName: requests[0]?.streamName ?? streamName }))).version, 0);
     },
   },
+  {
+    title: 'a repeat is recognised also where streams without events only have to stand as they did',
+    needs: ['conditions', 'atomicAppendMany'],
+    run: async ({ store }) => {
+      const [tag, streamName] = [aTag(), aStream()];
+      await append(store, streamName, [anEvent()]);
+      const requests = [
+        {
+          streamName: aStream(),
+          expected: noStream,
+          events: [tagged([tag])],
+          condition: { noneOf: all(tag) },
+        },
+        { streamName, expected: exactly(1), events: [] },
+      ];
+      await right(store.appendMany(requests));
+      const again = await writesNothing(store, () => right(store.appendMany(requests)));
+      same(
+        again.map(({ version, idempotent }) => [version, idempotent]),
+        [
+          [1, true],
+          [1, false],
+        ],
+      );
+    },
+  },
 ];
 
 const races: ReadonlyArray<ContractTest> = [
@@ -215,8 +230,9 @@ const races: ReadonlyArray<ContractTest> = [
     title: 'of overlapping writers exactly one commits, whatever streams they write to',
     needs,
     timeoutMs: 60_000,
-    run: async ({ store, secondHandle }, { lacks }) => {
-      const handles = await handlesOf(store, secondHandle, lacks?.multiProcess === undefined);
+    run: async (opened, subject) => {
+      const { store } = opened;
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 8)) {
         const [left, right_] = [aTag(), aTag()];
         const { seen } = await read(store, { anyOf: [{ tags: [left] }, { tags: [right_] }] });
@@ -238,8 +254,9 @@ const races: ReadonlyArray<ContractTest> = [
       'writers who decide again never go beyond what their decision allows, beside writers without a condition',
     needs,
     timeoutMs: 60_000,
-    run: async ({ store, secondHandle }, { lacks }) => {
-      const handles = await handlesOf(store, secondHandle, lacks?.multiProcess === undefined);
+    run: async (opened, subject) => {
+      const { store } = opened;
+      const handles = await warmHandles(opened, subject);
       const [course, capacity] = [aTag(), 5];
       const outcomes = await race(16, async (writer) => {
         const handle = handleOf(handles, writer);

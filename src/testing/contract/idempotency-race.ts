@@ -5,8 +5,8 @@ import { any, exactly, noStream } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { BeginRequest, HeldKey } from '../../store/idempotency.js';
 import { acquired, asked, operationsOf, recovered } from './idempotency-store.js';
-import { type Handles, handleOf, race, warm } from './race.js';
-import type { ContractPart, ContractSubject, ContractTest, OpenedStore } from './subject.js';
+import { type Handles, handleOf, race, warmHandles } from './race.js';
+import type { ContractPart, ContractTest } from './subject.js';
 import {
   anEvent,
   asWritten,
@@ -24,12 +24,6 @@ import {
 
 const needs = ['idempotency'] as const;
 
-const warmed = async ({ store, secondHandle }: OpenedStore, { lacks }: ContractSubject): Promise<Handles> => {
-  const handles: Handles = lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-  await warm(handles);
-  return handles;
-};
-
 const beginAll = (handles: Handles, count: number, request: BeginRequest) =>
   race(count, (writer) =>
     right(operationsOf(handleOf(handles, writer)).begin({ ...request, holder: `w${writer}` })),
@@ -41,7 +35,7 @@ const races: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await warmed(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 10)) {
         const answers = await beginAll(handles, 32, asked());
         const winners = answers.flatMap((answer, writer) =>
@@ -59,7 +53,7 @@ const races: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await warmed(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 10)) {
         const request = asked({ pendingMs: 1 });
         const old = await acquired(opened.store, request);
@@ -78,7 +72,7 @@ const races: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await warmed(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const round of numbersFrom(1, 16)) {
         const [request, streamName] = [asked({ pendingMs: 1 }), aStream()];
         const old = await acquired(opened.store, request);

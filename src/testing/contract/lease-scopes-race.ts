@@ -6,18 +6,9 @@ import { excludesEachOther, type LeaseScope, leaseScopeOf } from '../../store/le
 import { fenceOf, type Lease } from '../../store/leases.js';
 import { aRoot, ask, giveBack, take, takeOver } from './lease-scopes.js';
 import { leasesOf } from './leases.js';
-import { type Handles, handleOf, race, warm } from './race.js';
-import type { ContractPart, ContractSubject, ContractTest, OpenedStore } from './subject.js';
+import { handleOf, race, warmHandles } from './race.js';
+import type { ContractPart, ContractTest } from './subject.js';
 import { aStream, events, numbersFrom, pause, same } from './support.js';
-
-const handlesOf = async (
-  { store, secondHandle }: OpenedStore,
-  { lacks }: ContractSubject,
-): Promise<Handles> => {
-  const handles: Handles = lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-  await warm(handles);
-  return handles;
-};
 
 const needs = ['leases'] as const;
 
@@ -28,7 +19,7 @@ const tests: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await handlesOf(opened, subject);
+      const handles = await warmHandles(opened, subject);
       const root = aRoot();
       const scopes: ReadonlyArray<LeaseScope> = [
         [root],
@@ -70,7 +61,7 @@ const tests: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await handlesOf(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 10)) {
         const root = aRoot();
         const answers = await race(16, (writer) => {
@@ -91,7 +82,7 @@ const tests: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await handlesOf(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 20)) {
         const root = aRoot();
         const old = await take(handles[0], [root, 'a'], 1);
@@ -111,7 +102,7 @@ const tests: ReadonlyArray<ContractTest> = [
     needs,
     timeoutMs: 60_000,
     run: async (opened, subject) => {
-      const handles = await handlesOf(opened, subject);
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 6)) {
         const root = aRoot();
         const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];

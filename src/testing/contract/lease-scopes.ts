@@ -1,11 +1,10 @@
 /** Contract: leases on scopes. A wider one excludes those within it and the reverse, and takes what has run out from its holder. */
-import * as E from 'fp-ts/lib/Either.js';
 import { strict as assert } from 'node:assert';
 import { any } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
 import { type LeaseScope, leaseScopeOf, scopeLeaseName } from '../../store/lease-scopes.js';
 import { type AcquiredLease, fenceOf, type Lease } from '../../store/leases.js';
-import { leasesOf } from './leases.js';
+import { leasesOf, untilTaken } from './leases.js';
 import type { ContractPart, ContractTest } from './subject.js';
 import { aStream, events, pause, refused, right, same, unique, writesNothing } from './support.js';
 
@@ -30,15 +29,8 @@ const isKeptBy = async (store: EventStore, scope: LeaseScope, other: LeaseScope)
 };
 
 /** Takes a scope as soon as what is in its way has run out. */
-export const takeOver = async (store: EventStore, scope: LeaseScope): Promise<AcquiredLease> => {
-  for (let attempt = 1; attempt <= 100; attempt += 1) {
-    const taken = await ask(store, scope, 60_000, 'next')();
-    if (E.isRight(taken)) return taken.right;
-    same(taken.left._tag, 'LeaseHeld');
-    await pause(20);
-  }
-  return assert.fail('what was in the way did not end');
-};
+export const takeOver = (store: EventStore, scope: LeaseScope): Promise<AcquiredLease> =>
+  untilTaken(ask(store, scope, 60_000, 'next'));
 
 const appendUnder = (store: EventStore, lease: Lease) =>
   store.append({ streamName: aStream(), expected: any, events: events(1), fence: fenceOf(lease) });

@@ -3,8 +3,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import { strict as assert } from 'node:assert';
 import { any, exactly, noStream } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
-import { fenceOf, type Lease, type Leases } from '../../store/leases.js';
-import { type Handles, handleOf, race, warm } from './race.js';
+import { type AcquiredLease, fenceOf, type Lease, type Leases } from '../../store/leases.js';
+import { handleOf, race, warmHandles } from './race.js';
 import type { ContractPart, ContractTest } from './subject.js';
 import {
   asWritten,
@@ -30,16 +30,19 @@ const aLease = (): string => `lease-${unique()}`;
 const take = (store: EventStore, name: string, ttlMs = 60_000, holder = 'holder'): Promise<Lease> =>
   right(leasesOf(store).acquire({ name, holder, ttlMs }));
 
-/** Takes a lease that is about to end, waiting for its end. */
-const takeOver = async (store: EventStore, name: string): Promise<Lease> => {
+/** Asks for a lease until what is in its way has ended. */
+export const untilTaken = async (ask: ReturnType<Leases['acquire']>): Promise<AcquiredLease> => {
   for (let attempt = 1; attempt <= 100; attempt += 1) {
-    const taken = await leasesOf(store).acquire({ name, holder: 'next', ttlMs: 60_000 })();
+    const taken = await ask();
     if (E.isRight(taken)) return taken.right;
     same(taken.left._tag, 'LeaseHeld');
     await pause(20);
   }
-  return assert.fail('the lease did not end');
+  return assert.fail('the lease in the way did not end');
 };
+
+const takeOver = (store: EventStore, name: string): Promise<Lease> =>
+  untilTaken(leasesOf(store).acquire({ name, holder: 'next', ttlMs: 60_000 }));
 
 const needs = ['leases'] as const;
 
@@ -167,9 +170,8 @@ const tests: ReadonlyArray<ContractTest> = [
     title: 'of many who ask at once one gets the lease',
     needs,
     timeoutMs: 40_000,
-    run: async ({ store, secondHandle }, { lacks }) => {
-      const handles: Handles = lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-      await warm(handles);
+    run: async (opened, subject) => {
+      const handles = await warmHandles(opened, subject);
       const name = aLease();
       const answers = await race(12, (writer) =>
         leasesOf(handleOf(handles, writer)).acquire({ name, holder: `w${writer}`, ttlMs: 60_000 })(),
@@ -181,9 +183,8 @@ const tests: ReadonlyArray<ContractTest> = [
     title: 'a slow holder that goes on writing writes nothing after the lease was given to another',
     needs,
     timeoutMs: 60_000,
-    run: async ({ store, secondHandle }, { lacks }) => {
-      const handles: Handles = lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-      await warm(handles);
+    run: async (opened, subject) => {
+      const handles = await warmHandles(opened, subject);
       for (const _round of numbersFrom(1, 10)) {
         const [name, streamName] = [aLease(), aStream()];
         const old = await take(handles[0], name, 1);

@@ -6,8 +6,8 @@ import { any, defaultTenant } from '../../core/stream.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { TakenMessage } from '../../store/message-queue.js';
 import { aMessage, aQueue, leaseFor, queueOf, whole } from './queue-support.js';
-import { type Handles, handleOf, race, warm } from './race.js';
-import type { ContractPart, ContractTest, ContractSubject, OpenedStore } from './subject.js';
+import { type Handles, handleOf, race, warmHandles } from './race.js';
+import type { ContractPart, ContractTest } from './subject.js';
 import { aStream, events, numbersFrom, pause, right, same, unique } from './support.js';
 
 const partitions = 4;
@@ -190,16 +190,6 @@ const repartitioned = async (handles: Handles): Promise<void> => {
   }
 };
 
-const handlesOf = async (
-  { store, secondHandle }: OpenedStore,
-  subject: ContractSubject,
-): Promise<Handles> => {
-  const handles: Handles =
-    subject.lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
-  await warm(handles);
-  return handles;
-};
-
 const scenarios: Readonly<Record<string, (handles: Handles) => Promise<void>>> = {
   'enqueuers and workers at once: each message is handled once, in the order of its key, and none is lost':
     everyoneAtOnce,
@@ -215,7 +205,7 @@ export const queueRacePart: ContractPart = {
       title,
       needs: ['queue', 'leases'],
       timeoutMs: 60_000,
-      run: async (opened, subject) => scenario(await handlesOf(opened, subject)),
+      run: async (opened, subject) => scenario(await warmHandles(opened, subject)),
     }),
   ),
 };

@@ -1,5 +1,6 @@
 /** Writers that start together on warmed handles. */
 import type { EventStore } from '../../store/event-store.js';
+import type { ContractSubject, OpenedStore } from './subject.js';
 import { append, aStream, events, numbersFrom, right, within } from './support.js';
 
 export type Handles = readonly [EventStore, ...EventStore[]];
@@ -18,6 +19,16 @@ export const warm = async (handles: Handles): Promise<void> => {
       await right(store.readStream({ streamName: aStream('warm') }));
     }),
   );
+};
+
+/** Two handles where several processes may share the store, else one; warmed. */
+export const warmHandles = async (
+  { store, secondHandle }: OpenedStore,
+  { lacks }: ContractSubject,
+): Promise<Handles> => {
+  const handles: Handles = lacks?.multiProcess === undefined ? [store, await secondHandle()] : [store];
+  await warm(handles);
+  return handles;
 };
 
 /** Runs all writers from one starting line, and waits for them; a deadlock is a failure. */

@@ -14,7 +14,8 @@ import {
   type Track,
   unmoved,
 } from './play.js';
-import { changesInput, saidValue, touchesPrototype, twoAnswers } from './purity.js';
+import { ask, sidesOf } from './purity.js';
+import { purityLaws } from './purity-laws.js';
 import type { BreachOf, Equals, LawOf, Shown, VerdictOf } from './try-laws.js';
 
 export type Breach = BreachOf<Track>;
@@ -65,62 +66,6 @@ const against = (track: Track, equals: Equals, problem: string, expected: Shown,
 };
 
 const mergerOf = (track: Track): Merger<unknown, AnyEvent> => track.saga.merger as Merger<unknown, AnyEvent>;
-
-const deterministic: Law = {
-  name: 'deterministic',
-  says: 'the same conflict gets the same answer, again and at any time',
-  judge: (track) => {
-    const [built, equal] = [conflictOf(track), conflictOf(track)];
-    if (built === undefined || equal === undefined) return 'aside';
-    const answers = twoAnswers(mergerOf(track), built.conflict, equal.conflict);
-    if (answers === undefined) return 'held';
-    const [first, second] = answers.map(saidValue);
-    return {
-      problem:
-        'Asked again, it answers differently: it uses a clock, random numbers or something that it remembers.',
-      track,
-      merged: [
-        { label: 'first answer', value: first },
-        { label: 'then', value: second },
-      ],
-    };
-  },
-};
-
-const inputUntouched: Law = {
-  name: 'inputUntouched',
-  says: 'what the merger is given is not changed',
-  judge: (track) => {
-    const built = conflictOf(track);
-    const changed = built && changesInput(mergerOf(track), built.conflict);
-    if (changed === undefined) return built === undefined ? 'aside' : 'held';
-    const throws =
-      changed.threw === undefined ? '' : ` The engine gives it frozen, so that it throws: ${changed.threw}`;
-    return {
-      problem: `It changes what it is given.${throws}`,
-      track,
-      merged: isDeepStrictEqual(changed.before, changed.after)
-        ? []
-        : [
-            { label: 'given', value: changed.before },
-            { label: 'after the call', value: changed.after },
-          ],
-    };
-  },
-};
-
-const prototypes: Law = {
-  name: 'prototypes',
-  says: 'no text that is used as a key reaches a prototype',
-  judge: (track) => {
-    const built = conflictOf(track);
-    if (built === undefined) return 'aside';
-    const touched = touchesPrototype(mergerOf(track), built.conflict);
-    return touched === undefined
-      ? 'held'
-      : { problem: `A key reaches a prototype: ${touched}.`, track, merged: [] };
-  },
-};
 
 const answers: Law = {
   name: 'answers',
@@ -239,5 +184,12 @@ export const invariant = (name: string, holds: (state: unknown) => boolean): Law
 });
 
 /** Where one of these does not hold, the others cannot be told. */
-export const purity: ReadonlyArray<Law> = [prototypes, deterministic, inputUntouched];
+export const purity: ReadonlyArray<Law> = purityLaws({
+  subject: 'the merger',
+  askOf: (track: Track) => (conflict) => ask(mergerOf(track), conflict),
+  inputOf: (track) => conflictOf(track)?.conflict,
+  answerPart: ({ state }) => state,
+  shownPart: sidesOf,
+  frozen: 'The engine gives it frozen',
+});
 export const laws: ReadonlyArray<Law> = [answers, unchangedBranch, unmovedTrunk, diamond, grouping];

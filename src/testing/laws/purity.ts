@@ -63,12 +63,6 @@ export const twoAnswersOf = <Input>(
   return undefined;
 };
 
-export const twoAnswers = (
-  merger: AnyMerger,
-  conflict: AnyConflict,
-  equal: AnyConflict,
-): readonly [Said, Said] | undefined => twoAnswersOf((input) => ask(merger, input), conflict, equal);
-
 /** A copy that may be changed. Keys are defined, not assigned: `__proto__` is a key like any other here. */
 const looseCopy = (value: unknown, known = new Map<object, object>()): unknown => {
   if (typeof value !== 'object' || value === null) return value;
@@ -88,7 +82,7 @@ const looseCopy = (value: unknown, known = new Map<object, object>()): unknown =
   return copy;
 };
 
-const sidesOf = ({ current, branches }: AnyConflict) => ({
+export const sidesOf = ({ current, branches }: AnyConflict) => ({
   current,
   branches: branches.map(({ base, state, events }) => ({ base, state, events })),
 });
@@ -112,9 +106,6 @@ export const changesInputOf = <Input>(
   const threw = 'threw' in onFrozen && !('threw' in onLoose) ? onFrozen.threw : undefined;
   return isChanged || threw !== undefined ? { before: shown(input), after: shown(loose), threw } : undefined;
 };
-
-export const changesInput = (merger: AnyMerger, conflict: AnyConflict): InputChange | undefined =>
-  changesInputOf((input) => ask(merger, input), conflict, sidesOf);
 
 const builtIns = { Object, Array, Function, String, Number, Boolean, Map, Set, Date };
 
@@ -171,10 +162,3 @@ export const touchesPrototypeOf = <Input>(
   const foreign = 'answered' in said ? findForeignPrototype(part(said.answered), '$') : undefined;
   return foreign === undefined ? undefined : `in its answer, data has become the prototype of ${foreign}`;
 };
-
-export const touchesPrototype = (merger: AnyMerger, conflict: AnyConflict): string | undefined =>
-  touchesPrototypeOf(
-    (input) => ask(merger, input),
-    conflict,
-    ({ state }) => state,
-  );

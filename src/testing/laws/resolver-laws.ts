@@ -1,6 +1,5 @@
 /** What a resolver must keep, law by law, each as a judgement over one random conflict. */
 import * as E from 'fp-ts/lib/Either.js';
-import { isDeepStrictEqual } from 'node:util';
 import { contestedFields } from '../../core/concurrency/fields.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import type { Resolver, ResolverClaim } from '../../core/concurrency/resolver.js';
@@ -12,14 +11,8 @@ import {
   swapped,
   without,
 } from './aggregate-scenario.js';
-import {
-  type Ask,
-  changesInputOf,
-  type Said,
-  saidValue,
-  touchesPrototypeOf,
-  twoAnswersOf,
-} from './purity.js';
+import type { Ask } from './purity.js';
+import { purityLaws } from './purity-laws.js';
 import type { Equals, LawOf, Shown, VerdictOf } from './try-laws.js';
 
 export type AnyResolver = Resolver<unknown>;
@@ -92,56 +85,15 @@ const shownOf = (label: string, value: Resolved): Shown => ({
   value: value.kind === 'state' ? value.state : value.kind === 'refused' ? value.refusal : value.problem,
 });
 
-const purityOf = (resolver: AnyResolver): ReadonlyArray<ResolverLaw> => [
-  {
-    name: 'prototypes',
-    says: 'no text that is used as a key reaches a prototype',
-    judge: (track) => {
-      const eventsOf = ({ events }: Readonly<Record<string, unknown>>): unknown => events;
-      const touched = touchesPrototypeOf(asker(resolver, track), conflictOfTrack(track), eventsOf);
-      return touched === undefined
-        ? 'held'
-        : { problem: `A key reaches a prototype: ${touched}.`, track, merged: [] };
-    },
-  },
-  {
-    name: 'deterministic',
-    says: 'the same conflict gets the same answer, again and at any time',
-    judge: (track) => {
-      const answers = twoAnswersOf(asker(resolver, track), conflictOfTrack(track), conflictOfTrack(track));
-      if (answers === undefined) return 'held';
-      const [first, second] = answers.map((said: Said) => saidValue(said));
-      return {
-        problem:
-          'Asked again, it answers differently: it uses a clock, random numbers or something that it remembers.',
-        track,
-        merged: [
-          { label: 'first answer', value: first },
-          { label: 'then', value: second },
-        ],
-      };
-    },
-  },
-  {
-    name: 'inputUntouched',
-    says: 'what the resolver is given is not changed',
-    judge: (track) => {
-      const changed = changesInputOf(asker(resolver, track), conflictOfTrack(track), (data) => data);
-      if (changed === undefined) return 'held';
-      const throws =
-        changed.threw === undefined ? '' : ` It is given frozen, so that it throws: ${changed.threw}`;
-      const merged = [
-        { label: 'given', value: changed.before },
-        { label: 'after the call', value: changed.after },
-      ];
-      return {
-        problem: `It changes what it is given.${throws}`,
-        track,
-        merged: isDeepStrictEqual(changed.before, changed.after) ? [] : merged,
-      };
-    },
-  },
-];
+const purityOf = (resolver: AnyResolver): ReadonlyArray<ResolverLaw> =>
+  purityLaws({
+    subject: 'the resolver',
+    askOf: (track: AggregateTrack) => asker(resolver, track),
+    inputOf: conflictOfTrack,
+    answerPart: ({ events }) => events,
+    shownPart: (data) => data,
+    frozen: 'It is given frozen',
+  });
 
 const answersOf = (resolver: AnyResolver): ResolverLaw => ({
   name: 'answers',
