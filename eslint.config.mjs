@@ -74,7 +74,11 @@ export default tseslint.config(
         'error',
         {
           paths: [
-            { name: 'node:crypto', allowImportNames: ['hash', 'createHmac', 'timingSafeEqual'], message: 'The core has no random.' },
+            {
+              name: 'node:crypto',
+              allowImportNames: ['hash', 'createHmac', 'timingSafeEqual'],
+              message: 'The core has no random.',
+            },
             {
               name: 'uuid',
               importNames: ['v1', 'v4', 'v6', 'v7'],

@@ -35,7 +35,7 @@ export const mutants = [
     by: 'stop',
     what: 'appends are not fenced with the lease they are made under',
     file: 'src/adapters/postgres/append-words.ts',
-    find: '...(fence !== undefined && { fence }),',
+    find: '...(under.fence !== undefined && { fence: under.fence }),',
     replace: '',
   },
   {

@@ -58,7 +58,15 @@ describe('saveTelemetry', () => {
     const { told, onSwitch } = rig();
     const strategy = adaptive({ onSwitch });
     for (let save = 0; save < 40; save += 1)
-      strategy.observe({ aggregateType: 'item', key: 'item-7', contended: save % 2 === 0, nowMs: save });
+      strategy.observe({ aggregateType: 'item', key: 'item-7', contended: save % 4 === 0, nowMs: save });
+    // One hot key does not speak for its type: many do.
+    for (let save = 0; save < 400; save += 1)
+      strategy.observe({
+        aggregateType: 'item',
+        key: `item-${save}`,
+        contended: save % 4 === 0,
+        nowMs: 100 + save,
+      });
     const moved = {
       ...locked,
       'watersmeet.save.strategy.before': 'expectedVersion',

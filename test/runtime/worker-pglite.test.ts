@@ -1,6 +1,7 @@
 /** Workers, dead letters and the answers to contention on PGlite: one connection for all of them, and the same results. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { toPromise } from '../../src/core/fault.js';
+import type { QueueWorker } from '../../src/runtime/queue/queue-worker.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { freshId } from '../cases/support.js';
 import { strategyNames, strategyOn } from '../support/inventory-strategies.js';
@@ -27,6 +28,16 @@ describe('workers [pglite]', () => {
   }, 60_000);
   afterAll(() => opened?.dispose());
   const storeOf = (): EventStore => (opened as TestStore).store;
+  // All share one connection: workers that looked every few milliseconds would keep it busy, and on a slow machine lose their leases.
+  const calm = { ttlMs: 10_000, pollMs: 50 };
+  const running: QueueWorker[] = [];
+  const start = (options: Parameters<typeof worker>[0]): QueueWorker => {
+    const started = worker({ ...options, ...calm });
+    running.push(started);
+    return started;
+  };
+  // Also those of a test that failed, so that they are not in the way of the next.
+  afterEach(() => Promise.all(running.splice(0).map((one) => one.stop())));
 
   it('handle the messages of each key in their order, shared by two that join and leave', async () => {
     const [store, queue] = [storeOf(), freshId()];
@@ -36,9 +47,9 @@ describe('workers [pglite]', () => {
       store,
       ...items.flatMap((one) => ordersOf(one, 8).map((order) => reserve(queue, one, order))),
     );
-    const first = worker({ store, queue, handlers: itemHandlers() });
+    const first = start({ store, queue, handlers: itemHandlers() });
     await eventually('begun', async () => (await left(store, queue)).depth < 27);
-    const second = worker({ store, queue, handlers: itemHandlers() });
+    const second = start({ store, queue, handlers: itemHandlers() });
     await first.stop();
     await eventually('all handled', async () => (await left(store, queue)).depth === 0);
     await second.stop();
@@ -54,7 +65,7 @@ describe('workers [pglite]', () => {
     await enqueue(store, stock(queue, sick, 9), stock(queue, well, 9));
     for (const item of [sick, well])
       await enqueue(store, ...ordersOf(item, 2).map((order) => reserve(queue, item, order)));
-    const running = worker({ store, queue, handlers });
+    start({ store, queue, handlers });
     await eventually('parked', async () => (await left(store, queue)).parked === 1);
     await eventually('others handled', async () => (await reservedOf(store, well)).length === 2);
     expect(await reservedOf(store, sick)).toEqual([]);
@@ -69,7 +80,6 @@ describe('workers [pglite]', () => {
     isMended = true;
     await toPromise(queueOf(store).deadLetters.retry(letter as never));
     await eventually('both handled', async () => (await reservedOf(store, sick)).length === 2);
-    await running.stop();
     expect(await reservedOf(store, sick)).toEqual(ordersOf(sick, 2));
   });
 
@@ -77,7 +87,7 @@ describe('workers [pglite]', () => {
     '%s: 20 at once for one item with 12: none is left, and none is sold twice',
     async (name) => {
       const itemId = `${name}${freshId()}`;
-      const strategy = strategyOn(name, storeOf());
+      const strategy = strategyOn(name, storeOf(), { pollMs: calm.pollMs });
       await strategy.handle({
         ...{ id: `${itemId}-delivery`, type: 'AdjustInventory' },
         data: { itemId, delta: 12, reason: 'delivery' },

@@ -118,15 +118,17 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
 describe('loan applications in memory', () => {
   const memory = allSubjects.find(({ name }) => name === 'memory') as (typeof allSubjects)[number];
 
-  it.each([1, 2, 4, 8].flatMap((workers) => [1, 2].map((seed) => [workers, seed] as const)))(
-    'the sample by %i workers, seed %i',
-    async (workers, seed) => {
-      const { store, dispose } = await memory.open();
-      const { counted } = await runAndCheck(store, await firstCases(sample, 300), seed, workers);
-      if (workers === 1) expect(counted.conflicts).toBe(0);
-      await dispose();
-    },
-  );
+  it.each([
+    [1, 1],
+    [2, 1],
+    [4, 1],
+    [8, 2],
+  ])('the sample by %i workers, seed %i', async (workers, seed) => {
+    const { store, dispose } = await memory.open();
+    const { counted } = await runAndCheck(store, await firstCases(sample, 300), seed, workers);
+    if (workers === 1) expect(counted.conflicts).toBe(0);
+    await dispose();
+  });
 
   (loans.skip === undefined ? it : it.skip)(
     `400 cases of a real log${loans.skip === undefined ? '' : ` (skipped: ${loans.skip})`}`,

@@ -39,6 +39,8 @@ export interface StrategyOptions {
   readonly partitions?: number;
   /** How long one attempt may take, waits included, in milliseconds. Default 30,000. */
   readonly handlerTimeMaxMs?: number;
+  /** How often `queue` looks for messages, in milliseconds. Default 5. */
+  readonly pollMs?: number;
 }
 
 export type Answered = E.Either<{ readonly _tag: string }, MessageOutcome>;
@@ -163,12 +165,12 @@ const tell = (id: string, answer: Answered): void => {
 };
 
 /** Through the durable queue: enqueued by the sender, handled by a worker, which tells the sender. */
-const throughQueue = (store: EventStore, handlers: Handlers, partitions: number) => {
+const throughQueue = (store: EventStore, handlers: Handlers, partitions: number, pollMs = 5) => {
   const { queue } = store;
   if (queue === undefined) throw new TypeError(`${store.name} has no queue`);
   const name = 'inventory';
   const worker = queueWorker({
-    ...{ store, handlers, queue: name, partitions, pollMs: 5 },
+    ...{ store, handlers, queue: name, partitions, pollMs },
     hooks: {
       onHandled: ({ message, outcome }) => tell(message.id, E.right(outcome)),
       onParked: ({ message, error }) => tell(message.id, E.left(error)),
@@ -234,7 +236,7 @@ export const strategyOn = (
   const handlers = aggregateHandlers(conflict, spent, options);
   const running =
     name === 'queue'
-      ? throughQueue(store, handlers, partitions)
+      ? throughQueue(store, handlers, partitions, options.pollMs)
       : inProcess(store, handlers, {
           ...timeOf(options),
           partitions: name === 'partitioned' ? partitions : channelsMax,
