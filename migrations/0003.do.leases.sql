@@ -51,7 +51,8 @@ end
 $$;
 
 -- An answer as that of append_many where something stands against the requests: the refusal of the one at `refused` (1 is the first),
--- unless all of them were written before. A repeat is recognised although what it was written under is lost since.
+-- unless all of them were written before. A repeat is recognised although what it was written under is lost since. A batch without
+-- events leaves no trace: where it is met still, the others speak for it.
 create function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
 language plpgsql volatile as $$
 declare
@@ -59,19 +60,29 @@ declare
   found_stream streams;
   answer jsonb;
   answers jsonb := '[]';
+  is_recorded boolean := false;
 begin
   for request in
-    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
+    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
+      jsonb_array_length(value -> 'events') as events_count
     from jsonb_array_elements(requests) with ordinality as given (value, place)
     order by place
   loop
     select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
     answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
-    if answer ->> 'outcome' is distinct from 'idempotent' then
+    if answer is null and request.events_count = 0 then
+      answer := jsonb_build_object(
+        'outcome', 'appended', 'version', coalesce(found_stream.version, 0), 'transaction_id', '0', 'position', '0');
+    elsif answer ->> 'outcome' is distinct from 'idempotent' then
       return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+    else
+      is_recorded := true;
     end if;
     answers := answers || jsonb_build_array(answer);
   end loop;
+  if not is_recorded then
+    return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+  end if;
   return jsonb_build_object('appended', answers);
 end
 $$;

@@ -5,11 +5,9 @@
 //   --again           nothing is run: the last figures are told again
 //   --write           the figures go to bench/results/adaptive.json and adaptive.md
 // PostgreSQL is started by the script; PGTEST_URL names another one. Ends with 1 where a stream did not hold what was confirmed.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createDatabase, dropDatabase, startPostgres } from '../test/support/embedded-postgres.mjs';
 import { ensure, root } from './ensure.mjs';
 import { machine, machineText } from './machine.mjs';
 
@@ -31,47 +29,13 @@ const [runs, phaseMs] = [number('runs', 3), number('phase-ms', 2_400)];
 const poolMax = 32;
 
 ensure();
-const { transformAll, writeCompiled } = await import('./compile.mjs');
+const { compiled, storeOpeners } = await import('./measured-stores.mjs');
 
-/** The sources of today as plain JavaScript, in a folder where they find themselves by the package's name. */
-const compile = () => {
-  const cache = join(root, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'adaptive-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const exports = { '.': './src/index.js', './postgres': './src/adapters/postgres/index.js' };
-  const sources = transformAll(['src', 'test/support/adaptive-workload.ts']);
-  writeCompiled(folder, sources, { manifest: { name: 'watersmeet', exports } });
-  return (path) => import(pathToFileURL(join(folder, path)).href);
-};
-
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-const load = compile();
-const { memoryStore, toPromise } = await load('src/index.js');
-const { openPostgres } = await load('src/adapters/postgres/index.js');
+const load = compiled('adaptive', ['test/support/adaptive-workload.ts']);
 const { phases, workloadOn, workloadStrategies } = await load('test/support/adaptive-workload.js');
 const wantedNames = options.strategies?.split(';') ?? workloadStrategies;
 
-const openMemory = async () => {
-  const store = memoryStore();
-  return { name: 'memory', store, close: () => store.close() };
-};
-
-const openServer = async () => {
-  const server = await startPostgres();
-  const url = await createDatabase(server.url);
-  const store = await toPromise(openPostgres({ connectionString: url, poolMax, migrate: true }));
-  // A cold pool starts its writers one after another.
-  await Promise.all(Array.from({ length: poolMax }, () => toPromise(store.readAll({}))));
-  return {
-    ...{ name: 'postgres', store },
-    close: async () => {
-      await store.close();
-      await dropDatabase(server.url, url);
-      await server.stop();
-    },
-  };
-};
+const { openMemory, openServer } = await storeOpeners(load, poolMax);
 
 /** Numbers from 0 up to 1, the same for the same seed. */
 const randomOf = (seed) => {

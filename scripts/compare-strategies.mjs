@@ -3,11 +3,9 @@
 //   --runs <n>       repetitions (default 3)         --work-ms <n>  how long a handler works (default 5)
 //   --writers <list> such as 1,8,64                  --write        the figures go to bench/results/compare.json and compare.md
 // PostgreSQL is started by the script; PGTEST_URL names another one. Ends with 1 where a stock was wrong.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createDatabase, dropDatabase, startPostgres } from '../test/support/embedded-postgres.mjs';
 import { ensure, root } from './ensure.mjs';
 import { machine, machineText } from './machine.mjs';
 
@@ -32,46 +30,13 @@ const supply = 1_000_000;
 const poolMax = 32;
 
 ensure();
-const { transformAll, writeCompiled } = await import('./compile.mjs');
+const { compiled, storeOpeners } = await import('./measured-stores.mjs');
 
-/** The sources of today as plain JavaScript, in a folder where they find themselves by the package's name. */
-const compile = () => {
-  const cache = join(root, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'compare-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const parts = ['src', 'sagas/inventory', 'test/support/inventory-strategies.ts'];
-  const exports = { '.': './src/index.js', './postgres': './src/adapters/postgres/index.js' };
-  writeCompiled(folder, transformAll(parts), { manifest: { name: 'watersmeet', exports } });
-  return (path) => import(pathToFileURL(join(folder, path)).href);
-};
-
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-const load = compile();
-const { memoryStore, toPromise, defaultRetry } = await load('src/index.js');
-const { openPostgres } = await load('src/adapters/postgres/index.js');
+const load = compiled('compare', ['sagas/inventory', 'test/support/inventory-strategies.ts']);
+const { defaultRetry } = await load('src/index.js');
 const { strategyNames, strategyOn } = await load('test/support/inventory-strategies.js');
 
-const openMemory = async () => {
-  const store = memoryStore();
-  return { name: 'memory', store, close: () => store.close() };
-};
-
-const openServer = async () => {
-  const server = await startPostgres();
-  const url = await createDatabase(server.url);
-  const store = await toPromise(openPostgres({ connectionString: url, poolMax, migrate: true }));
-  // A cold pool starts its writers one after another.
-  await Promise.all(Array.from({ length: poolMax }, () => toPromise(store.readAll({}))));
-  return {
-    ...{ name: 'postgres', store },
-    close: async () => {
-      await store.close();
-      await dropDatabase(server.url, url);
-      await server.stop();
-    },
-  };
-};
+const { openMemory, openServer } = await storeOpeners(load, poolMax);
 
 let items = 0;
 const yes = new Set(['Appended', 'Merged', 'Branched']);

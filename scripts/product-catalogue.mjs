@@ -7,7 +7,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createDatabase, dropDatabase, startPostgres } from '../test/support/embedded-postgres.mjs';
 import { ensure, root } from './ensure.mjs';
@@ -35,26 +34,12 @@ const [seconds, writers, products, workMs] = [
 const poolMax = 16;
 
 ensure();
-const { transformAll, writeCompiled } = await import('./compile.mjs');
+const { compiled } = await import('./measured-stores.mjs');
 
-/** The sources of today as plain JavaScript, in a folder where they find themselves by the package's name. */
-const compile = () => {
-  const cache = join(root, 'node_modules/.cache');
-  mkdirSync(cache, { recursive: true });
-  const folder = mkdtempSync(join(cache, 'catalogue-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const support = ['run', 'proof', 'naive'].map((part) => `test/support/product-catalogue-${part}.ts`);
-  const exports = {
-    ...{ '.': './src/index.js', './postgres': './src/adapters/postgres/index.js' },
-    './pglite': './src/adapters/pglite/index.js',
-  };
-  const sources = transformAll(['src', 'sagas/product-catalogue', ...support]);
-  writeCompiled(folder, sources, { manifest: { name: 'watersmeet', exports } });
-  return (path) => import(pathToFileURL(join(folder, path)).href);
-};
-
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-const load = compile();
+const support = ['run', 'proof', 'naive'].map((part) => `test/support/product-catalogue-${part}.ts`);
+const load = compiled('catalogue', ['sagas/product-catalogue', ...support], {
+  './pglite': './src/adapters/pglite/index.js',
+});
 const { memoryStore, toPromise } = await load('src/index.js');
 const { runCatalogue } = await load('test/support/product-catalogue-run.js');
 const { proveCatalogue } = await load('test/support/product-catalogue-proof.js');

@@ -975,7 +975,7 @@ create table snapshots (
   {
     id: 3,
     file: '0003.do.leases.sql',
-    checksum: 'c2b95cbf0f8ffe110e869e6220953fc5a316dfbde205cf5c6905406829662184',
+    checksum: 'c57c4a15b391eaff0d270261ba279e00232901dcc3ae1b2fb017eeda6b298beb',
     sql: `-- Leases: who may do a thing for a while, and appends that are refused once the lease has gone to somebody else.
 -- Older code survives it: it sends no fences, and without one an append goes as before.
 
@@ -1029,7 +1029,8 @@ end
 $$;
 
 -- An answer as that of append_many where something stands against the requests: the refusal of the one at \`refused\` (1 is the first),
--- unless all of them were written before. A repeat is recognised although what it was written under is lost since.
+-- unless all of them were written before. A repeat is recognised although what it was written under is lost since. A batch without
+-- events leaves no trace: where it is met still, the others speak for it.
 create function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
 language plpgsql volatile as $$
 declare
@@ -1037,19 +1038,29 @@ declare
   found_stream streams;
   answer jsonb;
   answers jsonb := '[]';
+  is_recorded boolean := false;
 begin
   for request in
-    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream
+    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
+      jsonb_array_length(value -> 'events') as events_count
     from jsonb_array_elements(requests) with ordinality as given (value, place)
     order by place
   loop
     select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
     answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
-    if answer ->> 'outcome' is distinct from 'idempotent' then
+    if answer is null and request.events_count = 0 then
+      answer := jsonb_build_object(
+        'outcome', 'appended', 'version', coalesce(found_stream.version, 0), 'transaction_id', '0', 'position', '0');
+    elsif answer ->> 'outcome' is distinct from 'idempotent' then
       return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+    else
+      is_recorded := true;
     end if;
     answers := answers || jsonb_build_array(answer);
   end loop;
+  if not is_recorded then
+    return jsonb_build_object('refused', refused - 1, 'answer', refusal);
+  end if;
   return jsonb_build_object('appended', answers);
 end
 $$;
@@ -1913,7 +1924,7 @@ $$;
   {
     id: 7,
     file: '0007.do.conditions.sql',
-    checksum: '9b70faea6719dad7c2b6ca7f52c5cf4e7b10a3ab3119dc8977fa77e0d68b3ce9',
+    checksum: 'fe9fc08f3433f89b08999ca8d7bb51a40a1aacca804ce2bdd820c222c6031de8',
     sql: `-- Tags of events, and appends under conditions over several streams: refused once an event that the writer had not seen has
 -- certain tags.
 -- Older code survives it: it writes no tags, and what it writes matches no condition.
@@ -1967,41 +1978,6 @@ language sql stable set search_path from current as $$
   ) matched
   order by matched.transaction_id, matched.position
   limit max_count
-$$;
-
--- As before, but a batch without events leaves no trace: where it is met still, the others speak for it.
-create or replace function refused_unless_recorded(requests jsonb, refused integer, refusal jsonb) returns jsonb
-language plpgsql volatile as $$
-declare
-  request record;
-  found_stream streams;
-  answer jsonb;
-  answers jsonb := '[]';
-  is_recorded boolean := false;
-begin
-  for request in
-    select value, value ->> 'tenant' as tenant, value ->> 'stream' as stream,
-      jsonb_array_length(value -> 'events') as events_count
-    from jsonb_array_elements(requests) with ordinality as given (value, place)
-    order by place
-  loop
-    select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
-    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
-    if answer is null and request.events_count = 0 then
-      answer := jsonb_build_object(
-        'outcome', 'appended', 'version', coalesce(found_stream.version, 0), 'transaction_id', '0', 'position', '0');
-    elsif answer ->> 'outcome' is distinct from 'idempotent' then
-      return jsonb_build_object('refused', refused - 1, 'answer', refusal);
-    else
-      is_recorded := true;
-    end if;
-    answers := answers || jsonb_build_array(answer);
-  end loop;
-  if not is_recorded then
-    return jsonb_build_object('refused', refused - 1, 'answer', refusal);
-  end if;
-  return jsonb_build_object('appended', answers);
-end
 $$;
 
 -- Makes writers of a tag and those who have a condition on it wait for each other. Held until the end of the transaction, and taken
