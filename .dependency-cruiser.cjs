@@ -42,6 +42,7 @@ module.exports = {
       'PGlite is another executor of the PostgreSQL statements, so it alone may import another adapter.',
     ),
     only('adapters/eventstoredb', 'adapters/eventstoredb|store|core', 'An adapter knows its port.'),
+    only('server', 'server|store|core', 'The server serves any store, and knows the port only.'),
     {
       name: 'public-api-without-drivers',
       comment: 'The main entry point leaves drivers, test helpers and the command to their sub-paths.',
@@ -83,7 +84,8 @@ module.exports = {
     },
     packageOnlyFrom('pg', 'pg', '^src/adapters/postgres/'),
     packageOnlyFrom('pglite', '@electric-sql/pglite', '^src/adapters/pglite/'),
-    packageOnlyFrom('eventstoredb-client', '@eventstore/db-client', '^src/adapters/eventstoredb/'),
+    packageOnlyFrom('eventstoredb-client', '@eventstore/db-client', '^src/(adapters/eventstoredb|server)/'),
+    packageOnlyFrom('grpc', '@grpc/grpc-js', '^src/server/'),
     packageOnlyFrom('opentelemetry', '@opentelemetry/[^/]+', '^src/opentelemetry/'),
     {
       name: 'opentelemetry-api-only',
