@@ -220,3 +220,26 @@ export const deepFreeze = <T>(value: T): T => {
   deeplyFrozen.add(value);
   return Object.freeze(value);
 };
+
+/**
+ * Freezes a tree of plain data that has one list more, made when it is first looked at: for what grows without end, and is rarely
+ * asked for. The list's items are deeply frozen already.
+ */
+export const deepFreezeWith = <T extends object, K extends string, A>(
+  value: T,
+  key: K,
+  make: () => ReadonlyArray<A>,
+): T & { readonly [key in K]: ReadonlyArray<A> } => {
+  let made: ReadonlyArray<A> | undefined;
+  const get = (): ReadonlyArray<A> => {
+    if (made === undefined) {
+      made = Object.freeze(make());
+      deeplyFrozen.add(made);
+    }
+    return made;
+  };
+  for (const part of Object.values(value)) deepFreeze(part);
+  Object.defineProperty(value, key, { enumerable: true, get });
+  deeplyFrozen.add(value);
+  return Object.freeze(value) as T & { readonly [key in K]: ReadonlyArray<A> };
+};

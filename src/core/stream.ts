@@ -21,6 +21,8 @@ export type Position = Brand<string, 'Position'>;
 
 /** Where the global order begins: before the first event. */
 export const startPosition = '0/0' as Position;
+/** After every event that any store can hold. */
+export const endPosition = '18446744073709551615/18446744073709551615' as Position;
 export const defaultTenant = 'default' as Tenant;
 export const noEvents = 0 as StreamVersion;
 

@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm';
 import {
   canonicalJson,
   deepFreeze,
+  deepFreezeWith,
   findJsonProblem,
   hashOf,
   type Json,
@@ -253,5 +254,20 @@ describe('deepFreeze', () => {
     const value = { a: [{ b: 1 }], c: 'x' };
     expect(deepFreeze(value)).toBe(value);
     for (const part of [value, value.a, value.a[0]]) expect(Object.isFrozen(part)).toBe(true);
+  });
+});
+
+describe('deepFreezeWith', () => {
+  it('makes the list when it is first looked at, once, and freezes all of it', () => {
+    let made = 0;
+    const value = deepFreezeWith({ a: { b: 1 } }, 'list', () => {
+      made += 1;
+      return [deepFreeze({ c: made })];
+    });
+    expect(deepFreeze({ value }).value).toBe(value);
+    expect(made).toBe(0);
+    expect([value.list, value.list, { ...value }.list]).toEqual([[{ c: 1 }], [{ c: 1 }], [{ c: 1 }]]);
+    expect(made).toBe(1);
+    for (const part of [value, value.a, value.list]) expect(Object.isFrozen(part)).toBe(true);
   });
 });

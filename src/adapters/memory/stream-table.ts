@@ -20,6 +20,8 @@ export interface MemoryStream {
   readonly streamName: StreamName;
   readonly category: string;
   readonly events: RecordedEvent[];
+  /** Where each event id stands first, from 0. */
+  readonly firstIndexOf: Map<string, number>;
   state: StreamState;
 }
 
@@ -47,8 +49,8 @@ const placeOf = (stream: MemoryStream, append: CheckedAppend): number => {
     const index = expectedAfter(expected);
     return standsAt(stream.events, batch, index) ? index : -1;
   }
-  const first = stream.events.findIndex((event) => event.eventId === batch[0]?.eventId);
-  return first >= 0 && standsAt(stream.events, batch, first) ? first : -1;
+  const first = stream.firstIndexOf.get(batch[0]?.eventId as string);
+  return first !== undefined && standsAt(stream.events, batch, first) ? first : -1;
 };
 
 const refusalOf = (
@@ -70,6 +72,9 @@ const refusalOf = (
   };
 };
 
+const inOrder = ({ firstIndexOf }: MemoryStream, ids: ReadonlyArray<string>): ReadonlyArray<string> =>
+  [...ids].sort((a, b) => (firstIndexOf.get(a) as number) - (firstIndexOf.get(b) as number));
+
 const judgeAgainst = (
   stream: MemoryStream | undefined,
   append: CheckedAppend,
@@ -86,9 +91,20 @@ const judgeAgainst = (
   const last = stream.events[place + append.events.length - 1];
   if (place >= 0 && last !== undefined)
     return { streamName, version: last.version, position: last.position, idempotent: true };
-  const ids = new Set(append.events.map((event) => event.eventId));
-  const already = stream.events.filter((event) => ids.has(event.eventId)).map((event) => event.eventId);
-  return met && already.length === 0 ? undefined : refusalOf(stream, append, [...new Set(already)]);
+  const already = append.events.map(({ eventId }) => eventId).filter((id) => stream.firstIndexOf.has(id));
+  return met && already.length === 0 ? undefined : refusalOf(stream, append, inOrder(stream, already));
+};
+
+const add = ({ events, firstIndexOf }: MemoryStream, event: RecordedEvent): void => {
+  if (!firstIndexOf.has(event.eventId)) firstIndexOf.set(event.eventId, events.length);
+  events.push(event);
+};
+
+/** Makes the stream hold exactly these events. */
+export const holdExactly = (stream: MemoryStream, events: ReadonlyArray<RecordedEvent>): void => {
+  stream.events.length = 0;
+  stream.firstIndexOf.clear();
+  for (const event of events) add(stream, event);
 };
 
 export const makeStreamTable = (now: () => Date): StreamTable => {
@@ -103,6 +119,7 @@ export const makeStreamTable = (now: () => Date): StreamTable => {
       streamName,
       category: categoryOf(streamName),
       events: [],
+      firstIndexOf: new Map(),
       state: 'open',
     };
     streams.set(streamName, stream);
@@ -136,7 +153,7 @@ export const makeStreamTable = (now: () => Date): StreamTable => {
           position: positionOf(order.length + 1, order.length + 1),
           recordedAt,
         });
-        stream.events.push(recorded);
+        add(stream, recorded);
         order.push(recorded);
       }
       const last = stream.events[stream.events.length - 1] as RecordedEvent;

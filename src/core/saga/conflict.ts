@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { ReadonlyNonEmptyArray } from 'fp-ts/lib/ReadonlyNonEmptyArray.js';
 import { decodeTagged, type EncodeFailed } from '../codec.js';
-import { deepFreeze } from '../json.js';
+import { deepFreezeWith } from '../json.js';
 import {
   type AnyEvent,
   type Conflict,
@@ -94,11 +94,11 @@ export const buildConflict = <S, Ev extends AnyEvent>(
     if (E.isLeft(branch)) return branch;
     branches.push(branch.right);
   }
-  const conflict: Conflict<S, Ev> = deepFreeze({
+  const parts = {
     current: view.state,
     branches: branches as unknown as ReadonlyNonEmptyArray<ConflictBranch<S, Ev>>,
     completed: view.completed,
-    released: log.released(),
-  });
+  };
+  const conflict: Conflict<S, Ev> = deepFreezeWith(parts, 'released', log.released());
   return E.right({ pending: view.pending, conflict, origin });
 };

@@ -77,6 +77,7 @@ export const planCompensations = <S, Ev extends AnyEvent>(
   info: MergedInfo<S, Ev>,
 ): E.Either<Refusal, ReadonlyArray<PlannedCompensation>> => {
   const requests = saga.compensate?.(info) ?? [];
+  if (requests.length === 0) return E.right([]);
   const order = new Map(info.released.map(({ id }, index) => [id, index]));
   const placed = requests
     .map((request, index) => ({

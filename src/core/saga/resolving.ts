@@ -6,7 +6,7 @@ import { type BuiltConflict, buildConflict, type Refusal, refuse, unusable } fro
 import { conversationOf } from '../conversation.js';
 import type { EventData, EventMetadata } from '../event.js';
 import { derivedId } from '../ids.js';
-import { deepFreeze, hashOf, type Json } from '../json.js';
+import { deepFreeze, deepFreezeWith, hashOf, type Json } from '../json.js';
 import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from '../merge/merge.js';
 import { decideFates, planCompensations, sortEvents } from './merge-fates.js';
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
@@ -110,19 +110,22 @@ const finish = <S, Ev extends AnyEvent>(
   if (E.isLeft(mergedState))
     return refuse('unusable', 'the merged state does not decode with the codec that encoded it');
   const at = (log.version() + standing.right.events.length + 1) as ReleasedMessage['version'];
-  const before = late === 'reopen' ? [] : conflict.released;
-  const info: MergedInfo<S, Ev> = deepFreeze({
+  const parts = {
     state: mergedState.right as S,
     mergeId,
     sagaId: instance.sagaId,
     epoch,
     conflict,
-    released: [...before, ...fates.right.released.map((message) => ({ ...message, version: at }))],
     completed: conflict.completed && late !== 'reopen',
-  });
+  };
+  const info: MergedInfo<S, Ev> = deepFreezeWith(parts, 'released', () => [
+    ...(late === 'reopen' ? [] : conflict.released),
+    ...fates.right.released.map((message) => deepFreeze({ ...message, version: at })),
+  ]);
   const reaction: Reaction<Ev, AnyEvent, AnyTimeout> =
     late === 'reject' ? {} : (saga.onMerged ?? defaultOnMerged)(info);
-  const keys = new Set(info.released.map(({ key }) => key));
+  const keys = new Set(fates.right.released.map(({ key }) => key));
+  const isSent = (key: string): boolean => keys.has(key) || (late !== 'reopen' && log.isSent(key));
   const sends = encodeMessages(saga, [mergeId], (reaction.send ?? []) as ReadonlyArray<AnyEvent>);
   if (E.isLeft(sends)) return E.left(unusable(sends.left));
   const wishes = encodeWishes(saga, [mergeId], reaction);
@@ -144,7 +147,7 @@ const finish = <S, Ev extends AnyEvent>(
       rejected: standing.right.rejected,
       added: standing.right.added,
       messages: fates.right.fates,
-      sends: cancelRepeatedKeys(sends.right, (key) => keys.has(key)),
+      sends: cancelRepeatedKeys(sends.right, isSent),
       compensations: compensations.right,
       ...(timeouts !== undefined && { timeouts }),
       late,

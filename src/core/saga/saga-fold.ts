@@ -8,6 +8,7 @@ import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
 import { recordTypes, type Saga } from './saga.js';
 import * as records from './saga-records.js';
 import { thrownMessage } from '../fault.js';
+import { deepFreeze } from '../json.js';
 import {
   emptyTimeouts,
   endTimeout,
@@ -103,7 +104,8 @@ const release = (
 ): void => {
   for (const { cancelled, ...message } of messages) {
     if (cancelled !== undefined) continue;
-    const left: ReleasedMessage = { ...message, version: at, metadata };
+    // Once here: mergers and hooks are given the list of all that has left, again and again.
+    const left: ReleasedMessage = deepFreeze({ ...message, version: at, metadata });
     fold.released.push(left);
     fold.allReleased.push(left);
     if (message.key !== undefined) fold.sentKeys.add(message.key);

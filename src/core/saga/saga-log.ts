@@ -20,8 +20,8 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   readonly isHandled: (messageId: string) => boolean;
   /** Whether a message of this key has left in this epoch. */
   readonly isSent: (key: string) => boolean;
-  /** Messages that have left in this epoch, oldest first. */
-  readonly released: () => ReadonlyArray<ReleasedMessage>;
+  /** Messages that have left in this epoch, oldest first, as of now; listed when the answer is called, since they grow without end. */
+  readonly released: () => () => ReadonlyArray<ReleasedMessage>;
   /** The state at a version; `undefined` where it is too long ago to be remembered. */
   readonly stateAt: (version: number) => { readonly state: S } | undefined;
   readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
@@ -31,6 +31,16 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   /** The table itself: only to be read, and only until the log grows. */
   readonly timeouts: () => TimeoutTable;
 }
+
+/** What came after a version, of a list in the order of versions: what is asked for is mostly its end. */
+const after = <A extends { readonly version: number }>(
+  all: ReadonlyArray<A>,
+  version: number,
+): ReadonlyArray<A> => {
+  let from = all.length;
+  while (from > 0 && (all[from - 1] as A).version > version) from -= 1;
+  return all.slice(from);
+};
 
 /** An empty log of a saga. `keepStates` is how many last versions it remembers the state of. */
 export const sagaLog = <S, Ev extends AnyEvent>(
@@ -78,12 +88,17 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     isHandled: (messageId) =>
       fold.handled.has(messageId) || fold.pending.some(({ cause }) => cause.messageId === messageId),
     isSent: (key) => fold.sentKeys.has(key),
-    released: () => fold.released.slice(),
+    released: () => {
+      // The list only grows, until another epoch begins with a list of its own.
+      const { released } = fold;
+      const count = released.length;
+      return () => released.slice(0, count);
+    },
     stateAt: (at) => (states.has(at) ? { state: states.get(at) as S } : undefined),
-    trunkSince: (since) => fold.trunk.filter((entry) => entry.version > since).map(({ event }) => event),
+    trunkSince: (since) => after(fold.trunk, since).map(({ event }) => event),
     owed: (dispatchedThrough = 0) => ({
       merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
-      messages: fold.allReleased.filter((message) => message.version > dispatchedThrough),
+      messages: after(fold.allReleased, dispatchedThrough),
       compensations: [...fold.compensations.values()].filter((compensation) => !compensation.parked),
       timeouts: waitingTimeouts(fold.timeouts, fold.pending),
     }),

@@ -46,7 +46,7 @@ const tryOnce = async <S, Ev extends AnyEvent>(
   if (E.isLeft(loaded)) return loaded;
   const view = loaded.right.view();
   if (view.pending.length === 0) return E.right({ _tag: 'Nothing' });
-  if (loaded.right.owed().merges.length === 0 && !force && view.parked !== undefined)
+  if (view.parked !== undefined && !force && loaded.right.owed().merges.length === 0)
     return E.right({ _tag: 'Parked', branchIds: view.parked.branches, reason: view.parked.reason });
   const computed = await computeMerge(shell, instance, loaded.right);
   if (E.isLeft(computed)) return computed;

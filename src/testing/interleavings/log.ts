@@ -3,7 +3,7 @@
  * from wherever another has been. Appends are judged and written by the memory store's own table.
  */
 import * as E from 'fp-ts/lib/Either.js';
-import { makeStreamTable, type StreamTable } from '../../adapters/memory/stream-table.js';
+import { holdExactly, makeStreamTable, type StreamTable } from '../../adapters/memory/stream-table.js';
 import type { RecordedEvent } from '../../core/event.js';
 import { canonicalJson, type Json } from '../../core/json.js';
 import { codecOf } from '../../core/codec.js';
@@ -73,7 +73,7 @@ const rewind = (
 ) => {
   const stream = table.find(tenant, streamName);
   const order = table.order as RecordedEvent[];
-  stream?.events.splice(0, stream.events.length, ...events);
+  if (stream !== undefined) holdExactly(stream, events);
   order.splice(0, order.length, ...events);
 };
 

@@ -30,6 +30,8 @@ export type Work = (store: EventStore) => Promise<Ended>;
 const capabilities: Capabilities = {
   atomicAppendMany: false,
   idempotentAny: true,
+  exactRepeats: true,
+  atomicMarks: true,
   durable: false,
   multiProcess: false,
   leases: false,
