@@ -28,8 +28,8 @@ export default {
   resolver: '<rootDir>/scripts/jest-resolver.cjs',
   moduleNameMapper: {
     '^watersmeet$': '<rootDir>/src/index.ts',
-    '^watersmeet/(postgres|pglite)$': '<rootDir>/src/adapters/$1/index.ts',
-    '^watersmeet/opentelemetry$': '<rootDir>/src/opentelemetry/index.ts',
+    '^watersmeet/(postgres|pglite|eventstoredb)$': '<rootDir>/src/adapters/$1/index.ts',
+    '^watersmeet/(opentelemetry|server)$': '<rootDir>/src/$1/index.ts',
     '^watersmeet/jest$': '<rootDir>/src/testing/jest.ts',
     '^watersmeet/testing$': '<rootDir>/src/testing/index.ts',
     '^watersmeet/sagas/([^/]+)$': '<rootDir>/sagas/$1/index.ts',

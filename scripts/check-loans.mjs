@@ -1,7 +1,8 @@
 // Runs a whole log of loan applications on every store, by many workers and seeds, and checks every figure against the log
 // itself: `npm run check:loans`. Writes bench/results/check-loans.json and .md. Options: --quick (one seed, 8 workers),
-// --only memory|pglite|postgres, --jobs <n> (runs in memory at once; default 2). With --only the
-// runs of the other stores stay in the report.
+// --only memory|pglite|postgres|eventstoredb|copy, --jobs <n> (runs in memory at once; default 2). With --only the runs of the
+// other stores stay in the report. `eventstoredb` runs through `watersmeet serve` over a PostgreSQL; `copy` moves the streams of one run from
+// PGlite to PostgreSQL, through a server of EventStoreDB's protocol over another, and back to PGlite, and compares hashes.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -81,7 +82,8 @@ const reportFile = join(folder, 'check-loans.json');
 const wanted = (kind) => options.only === undefined || options.only === kind;
 
 // Runs of stores that are left out this time stay in the report.
-const kept = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')).runs : [];
+const before = existsSync(reportFile) ? JSON.parse(readFileSync(reportFile, 'utf8')) : { runs: [] };
+const kept = before.runs;
 const results = kept.filter(({ kind }) => !wanted(kind));
 const runsBefore = results.length;
 let failures = 0;
@@ -156,6 +158,86 @@ const onPostgres = async (facts) => {
   }
 };
 
+/** `watersmeet serve` over a store: its connection string, and how it is ended. */
+const served = (store) =>
+  new Promise((resolved, rejected) => {
+    const child = spawn(process.execPath, [cli, 'serve', '--store', store, '--port', '0'], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    child.once('exit', (code) => rejected(new Error(`watersmeet serve ended with ${code}`)));
+    child.stdout.once('data', (line) => {
+      const end = () =>
+        new Promise((done) => {
+          child.once('exit', done);
+          child.kill('SIGTERM');
+        });
+      resolved({ url: String(line).trim(), end });
+    });
+  });
+
+/** Runs `work` with a migrated database of its own on the server. */
+const onDatabase = async (server, work) => {
+  const url = await createDatabase(server.url);
+  try {
+    await command('migrate', '--store', url);
+    return await work(url);
+  } finally {
+    await dropDatabase(server.url, url);
+  }
+};
+
+const onEventstoredb = async (facts) => {
+  const server = await startPostgres();
+  try {
+    for (const seed of seedsTo(3))
+      await onDatabase(server, async (url) => {
+        const { url: there, end } = await served(url);
+        await runOnce(facts, 'eventstoredb', there, 8, seed, true);
+        await end();
+      });
+  } finally {
+    await server.stop();
+  }
+};
+
+/** The streams of one run from store to store and back: a hash of all of them on each side of each copy. */
+const copies = async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'watersmeet-copy-'));
+  const server = await startPostgres();
+  const hashes = [];
+  const copy = async (from, to) => {
+    const { code, stdout, stderr } = await command('copy', '--from', from, '--to', to);
+    for (const [, side, hash] of stdout.matchAll(/^(source|target) +([0-9a-f]{64})/gm))
+      hashes.push({ side, hash });
+    const shown = (store) => store.slice(0, store.indexOf(':'));
+    const last = hashes.at(-1)?.hash.slice(0, 16);
+    console.log(
+      `${code === 0 ? 'ok     ' : 'FAILED '} copy ${shown(from)} to ${shown(to)}: ${last} ${stderr.trim()}`,
+    );
+    if (code !== 0) failures += 1;
+  };
+  const [first, last] = ['first', 'last'].map((name) => `pglite:${join(directory, name)}`);
+  try {
+    await command('run', 'loan-application', '--input', log, '--store', first, '--workers', '8', '--json');
+    await onDatabase(server, async (one) => {
+      await copy(first, one);
+      await onDatabase(server, async (two) => {
+        const { url, end } = await served(two);
+        await copy(one, url);
+        await copy(url, last);
+        await end();
+      });
+    });
+  } finally {
+    await server.stop();
+    rmSync(directory, { recursive: true });
+  }
+  const isOne = hashes.length === 6 && new Set(hashes.map(({ hash }) => hash)).size === 1;
+  if (!isOne) failures += 1;
+  return { hash: hashes[0]?.hash, identical: isOne };
+};
+
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)];
 
 const table = () => {
@@ -185,10 +267,13 @@ const table = () => {
   ].join('\n');
 };
 
-const report = (facts) => {
+const report = (facts, copied) => {
   const { approved, declined, cancelled, open } = facts.outcomes;
   mkdirSync(folder, { recursive: true });
-  writeFileSync(reportFile, `${JSON.stringify({ machine: machine(), facts, runs: results }, null, 1)}\n`);
+  writeFileSync(
+    reportFile,
+    `${JSON.stringify({ machine: machine(), facts, copied, runs: results }, null, 1)}\n`,
+  );
   const lines = [
     '# A whole log of loan applications on every store',
     '',
@@ -200,8 +285,16 @@ const report = (facts) => {
     '',
     'Each run is checked: every case and message; the outcomes are those of the log; each handler ran once; every conflict',
     'was merged; nothing is parked or owed; one decision for each decided case; no offer open after a decision against it;',
-    'and every case ends, and has told, what it does when its messages are handled one after another.',
+    'and every case ends, and has told, what it does when its messages are handled one after another. The store `eventstoredb` is',
+    '`watersmeet serve` over a PostgreSQL, met by its clients’ protocol.',
     '',
+    ...(copied?.identical
+      ? [
+          'The streams of one run, copied from PGlite to PostgreSQL, from there through EventStoreDB’s protocol, and back to PGlite,',
+          `are identical on all sides, by hash: \`${copied.hash.slice(0, 16)}…\`.`,
+          '',
+        ]
+      : []),
   ];
   writeFileSync(join(folder, 'check-loans.md'), lines.join('\n'));
   console.log(`\n${table()}`);
@@ -211,6 +304,7 @@ const facts = await factsOfLog();
 if (wanted('memory')) await inMemory(facts);
 if (wanted('postgres')) await onPostgres(facts);
 if (wanted('pglite')) await onPglite(facts);
-report(facts);
+if (wanted('eventstoredb')) await onEventstoredb(facts);
+report(facts, wanted('copy') ? await copies() : before.copied);
 console.log(`\n${results.length - runsBefore - failures} passed, ${failures} failed`);
 process.exitCode = failures > 0 ? 1 : 0;

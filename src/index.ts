@@ -97,6 +97,7 @@ export {
   escapeForDisplay,
   exactly,
   noStream,
+  endPosition,
   startPosition,
   streamExists,
   streamName,
@@ -430,3 +431,20 @@ export type {
   SettleError,
 } from './store/idempotency.js';
 export type { Outage, OutageNotice } from './runtime/outage.js';
+export { compareStores, copyStore } from './runtime/copy/copy-store.js';
+export type {
+  CompareError,
+  CompareOptions,
+  CopyError,
+  CopyOptions,
+  CopyProgress,
+  CopyReport,
+  StoreComparison,
+} from './runtime/copy/copy-store.js';
+export type { CopyOrder } from './runtime/copy/batches.js';
+export type { CopyScope } from './runtime/copy/pages.js';
+export type { StreamOfTenant } from './runtime/copy/settling.js';
+export type { CopyDiverged, CopyRefused, CopyTruncated } from './runtime/copy/writing.js';
+export { moveCheckpoint, positionPairs, translatePosition } from './runtime/copy/positions.js';
+export type { PositionPair, PositionPairsOptions } from './runtime/copy/positions.js';
+export type { Comparison, StoreDigest, StreamDifference } from './core/stream-digest.js';

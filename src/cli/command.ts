@@ -1,6 +1,7 @@
 /** The whole command as a function: arguments and a world in, an exit code out. */
 import { Command, type CommanderError } from 'commander';
 import { escapeForDisplay } from '../core/stream.js';
+import { addCopy } from './commands/copy.js';
 import { addDeadLetters } from './commands/dead-letters.js';
 import { addExport } from './commands/export.js';
 import { addIdempotency } from './commands/idempotency.js';
@@ -11,6 +12,7 @@ import { addRead } from './commands/read.js';
 import { addReplay } from './commands/replay.js';
 import { addRun } from './commands/run.js';
 import { addSaga } from './commands/saga.js';
+import { addServe } from './commands/serve.js';
 import { addStats } from './commands/stats.js';
 import { addStreams } from './commands/streams.js';
 import { addTail } from './commands/tail.js';
@@ -28,7 +30,7 @@ Examples:
 
 Exit codes:
   0    done
-  1    --verify found a difference, or a saga is parked or left with work to do
+  1    --verify or copy found a difference, or a saga is parked or left with work to do
   2    a mistake in the command, or in the file or module it was given
   3    the store cannot be used: unreachable, locked, not migrated, or its driver not installed
   4    replay: the code gives other states than were recorded, or cannot fold the history
@@ -39,7 +41,7 @@ Environment:
   WATERSMEET_STORE  the store, where --store is not given
   NO_COLOR          no colours`;
 
-const commandOf = (session: Session, done: (exitCode: number) => void): Command => {
+const commandOf = (session: Session, done: (exitCode: number) => void, onOrderlyEnd: () => void): Command => {
   const cli = new Command('watersmeet')
     .description('Event-sourced sagas that merge concurrent work: run them, and look into their streams.')
     .exitOverride()
@@ -59,6 +61,7 @@ const commandOf = (session: Session, done: (exitCode: number) => void): Command 
     })
     .addHelpText('after', help);
   addRun(cli, session, done);
+  addServe(cli, session, onOrderlyEnd);
   addStreams(cli, session);
   addRead(cli, session);
   addSaga(cli, session);
@@ -68,6 +71,7 @@ const commandOf = (session: Session, done: (exitCode: number) => void): Command 
   addDeadLetters(cli, session);
   addLeases(cli, session);
   addIdempotency(cli, session);
+  addCopy(cli, session, done);
   addExport(cli, session);
   addReplay(cli, session, done);
   addMigrate(cli, session);
@@ -92,12 +96,19 @@ const fail = (session: Session, error: unknown): number => {
 export const main = async (args: ReadonlyArray<string>, io: Io): Promise<number> => {
   const session = openSession(io);
   let exitCode: number = exitCodes.ok;
+  let isEndedInOrder = false;
   try {
-    const cli = commandOf(session, (code) => {
-      exitCode = code;
-    });
+    const cli = commandOf(
+      session,
+      (code) => {
+        exitCode = code;
+      },
+      () => {
+        isEndedInOrder = true;
+      },
+    );
     await cli.parseAsync([...args], { from: 'user' });
-    return session.isInterrupted() ? exitCodes.interrupted : exitCode;
+    return session.isInterrupted() && !isEndedInOrder ? exitCodes.interrupted : exitCode;
   } catch (error) {
     return fail(session, error);
   } finally {

@@ -5,7 +5,7 @@ import { escapeForDisplay } from '../core/stream.js';
 /** What the exit codes mean; shown by `--help`. */
 export const exitCodes = {
   ok: 0,
-  /** `--verify` found a difference, or a saga is parked or left with work. */
+  /** `--verify` or `copy` found a difference, or a saga is parked or left with work. */
   difference: 1,
   /** A mistake in the command, or in what it was given. */
   usage: 2,
@@ -88,6 +88,9 @@ const storeTags: ReadonlySet<string> = new Set([
   'DriverMissing',
 ]);
 
+/** Two stores that should be the same are not. */
+const differenceTags: ReadonlySet<string> = new Set(['CopyDiverged', 'CopyTruncated', 'CopyRefused']);
+
 /** These come of the code of a saga or a store, not of what was typed. */
 const bugTags: ReadonlySet<string> = new Set([
   'ReactionFailed',
@@ -142,8 +145,11 @@ const sentenceOf = (tagged: Tagged, error: unknown): string => {
   return error instanceof Error ? error.message : describeTagged(tagged);
 };
 
-const exitCodeOf = (tag: string): number =>
-  storeTags.has(tag) ? exitCodes.store : bugTags.has(tag) ? exitCodes.bug : exitCodes.usage;
+const exitCodeOf = (tag: string): number => {
+  if (storeTags.has(tag)) return exitCodes.store;
+  if (differenceTags.has(tag)) return exitCodes.difference;
+  return bugTags.has(tag) ? exitCodes.bug : exitCodes.usage;
+};
 
 const systemErrors: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',

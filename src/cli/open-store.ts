@@ -4,21 +4,23 @@ import { basename, join, resolve } from 'node:path';
 import { memoryStore } from '../adapters/memory/index.js';
 import { taggedError, toPromise } from '../core/fault.js';
 import type { EventStore } from '../store/event-store.js';
-import type { StoreMissing, UnknownStore } from './failure.js';
+import type { BadOption, StoreMissing, UnknownStore } from './failure.js';
 import type { Session } from './session.js';
 
 export type StorePlace =
   | { readonly kind: 'memory'; readonly shown: string }
   /** `directory` is absolute, or `memory` where nothing is kept. */
   | { readonly kind: 'pglite'; readonly shown: string; readonly directory: string }
-  | { readonly kind: 'postgres'; readonly shown: string; readonly url: string };
+  | { readonly kind: 'postgres'; readonly shown: string; readonly url: string }
+  | { readonly kind: 'eventstoredb'; readonly shown: string; readonly url: string };
 
 export interface StoreOptions {
   readonly store?: string;
   readonly schema?: string;
 }
 
-const kinds = 'memory, pglite:<directory> or postgres://user@host/database';
+const kinds =
+  'memory, pglite:<directory>, postgres://user@host/database or esdb://host:port (kurrentdb:// is the same)';
 
 const unknownStore = (message: string): Error => taggedError<UnknownStore>({ _tag: 'UnknownStore', message });
 
@@ -29,13 +31,15 @@ const withoutPassword = (url: string): string => {
     if (parsed.password !== '') parsed.password = '***';
     return parsed.href;
   } catch {
-    return 'postgres://...';
+    return `${url.slice(0, url.indexOf('://'))}://...`;
   }
 };
 
 export const parseStore = (text: string, cwd: string): StorePlace => {
   if (text === 'memory') return { kind: 'memory', shown: text };
   if (/^postgres(ql)?:\/\//.test(text)) return { kind: 'postgres', shown: withoutPassword(text), url: text };
+  if (/^(esdb|kurrentdb|kdb)(\+discover)?:\/\//.test(text))
+    return { kind: 'eventstoredb', shown: withoutPassword(text), url: text };
   if (text.startsWith('pglite:')) {
     const directory = text.slice('pglite:'.length);
     if (directory === '')
@@ -126,6 +130,16 @@ const open = async (place: StorePlace, { schema, poolMax, create }: Opening): Pr
     case 'postgres': {
       const { openPostgres } = await import('../adapters/postgres/index.js');
       return toPromise(openPostgres({ connectionString: place.url, ...inSchema, poolMax }));
+    }
+    case 'eventstoredb': {
+      if (schema !== undefined)
+        throw taggedError<BadOption>({
+          _tag: 'BadOption',
+          option: '--schema',
+          message: `${place.shown} has no schemas; they are PostgreSQL's`,
+        });
+      const { openEventStoreDB } = await import('../adapters/eventstoredb/index.js');
+      return toPromise(openEventStoreDB({ connectionString: place.url }));
     }
   }
 };

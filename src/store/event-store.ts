@@ -159,7 +159,10 @@ export interface AppendResult {
   readonly version: StreamVersion;
   /** Position of the batch's last event; `startPosition` where the batch is empty. */
   readonly position: Position;
-  /** True where the very same batch had been written before: nothing was added, version and position are those of then. */
+  /**
+   * True where the very same batch had been written before: nothing was added, version and position are those of then. False of a repeat too
+   * where the store lacks `exactRepeats`; it adds nothing all the same.
+   */
   readonly idempotent: boolean;
 }
 
@@ -207,7 +210,12 @@ export interface EventFilter {
 }
 
 export interface ReadAllRequest {
-  /** Events after this position. Default: from the beginning. */
+  /** Default `forwards`. */
+  readonly direction?: Direction;
+  /**
+   * Events after this position in the direction of reading, without the one at it: forwards the later ones, default from the
+   * beginning; backwards the earlier ones, default from the end.
+   */
   readonly after?: Position;
   /** Events a page, 1 to 4,096. Default 512. */
   readonly maxCount?: number;
@@ -223,13 +231,16 @@ export interface HeldBack {
 }
 
 export interface AllPage {
-  /** In global order, oldest first. */
+  /** In global order, oldest first; backwards newest first. */
   readonly events: ReadonlyArray<RecordedEvent>;
-  /** Read on after this one: everything up to it has been seen or filtered out. */
+  /** Read on after this one: everything up to it has been seen or filtered out. Backwards: down to it. */
   readonly last: Position;
-  /** True where no more can be read now. */
+  /** True where no more can be read now. Backwards: the beginning is reached. */
   readonly isEnd: boolean;
-  /** Set where committed events wait behind an open transaction. */
+  /**
+   * Set where committed events wait behind an open transaction, and hence are not answered: at the end forwards; backwards where they
+   * would come before the page.
+   */
   readonly heldBack: HeldBack | undefined;
 }
 
@@ -294,6 +305,10 @@ export interface Capabilities {
   readonly atomicAppendMany: boolean;
   /** An `any` append recognises a repeat however long ago it was (else only recent ones). */
   readonly idempotentAny: boolean;
+  /** `AppendResult.idempotent` is told of every repeat (else only where the store can know: not of one that was on its way at the same time). */
+  readonly exactRepeats: boolean;
+  /** A mark holds from its answer on in all processes (else only in the one that made it, and within moments in the others). */
+  readonly atomicMarks: boolean;
   /** Events survive the end of the process. */
   readonly durable: boolean;
   /** Several processes may share it. */
@@ -348,7 +363,7 @@ export interface EventStore {
   ) => TaskEither<AppendManyError, ReadonlyArray<AppendResult>>;
   /** One page of a stream. A stream that does not exist is an empty page at version 0. */
   readonly readStream: (request: ReadStreamRequest) => TaskEither<ReadError, StreamPage>;
-  /** One page of the global order. An event that committed late is never skipped: readers wait for it. */
+  /** One page of the global order, forwards or backwards. An event that committed late is never skipped: readers wait for it. */
   readonly readAll: (request: ReadAllRequest) => TaskEither<ReadAllError, AllPage>;
   /**
    * One page of the events that a query matches, over all streams, oldest first: what a decision over several streams is made on. Sees all

@@ -33,6 +33,13 @@ export interface StoreClosed {
   readonly _tag: 'StoreClosed';
 }
 
+/** The driver is an optional peer and is not installed. Nothing was written. Install it with the command in `message`. */
+export interface DriverMissing {
+  readonly _tag: 'DriverMissing';
+  readonly driver: string;
+  readonly message: string;
+}
+
 /** The store could not be asked at all. */
 export type Unreachable = StoreUnavailable | MigrationMissing | StoreClosed;
 /** The request is at fault, whatever the store. */

@@ -25,6 +25,7 @@ import { metadataPart } from './contract/metadata.js';
 import { queuePart } from './contract/queue.js';
 import { queueRacePart } from './contract/queue-race.js';
 import { readAllPart } from './contract/read-all.js';
+import { readAllBackwardsPart } from './contract/read-all-backwards.js';
 import { readStreamPart } from './contract/read-stream.js';
 import { sizesPart } from './contract/sizes.js';
 import { subscribePart } from './contract/subscribe.js';
@@ -44,6 +45,7 @@ const parts: ReadonlyArray<ContractPart> = [
   metadataPart,
   readStreamPart,
   readAllPart,
+  readAllBackwardsPart,
   markPart,
   leasesPart,
   leaseScopesPart,

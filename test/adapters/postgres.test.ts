@@ -6,8 +6,10 @@ import { toPromise } from '../../src/core/fault.js';
 import {
   any,
   comparePositions,
+  endPosition,
   exactly,
   noStream,
+  type Position,
   startPosition,
   type StreamName,
 } from '../../src/core/stream.js';
@@ -303,6 +305,38 @@ suite(`event store [postgres] beside others${reason}`, () => {
     );
   });
 
+  it('read backwards, the order begins before what waits for an open transaction, and says who holds it back', async () => {
+    const { store } = opened;
+    const tenant = aTenant();
+    const slow = await opened.connect();
+    const [early, late, fast] = [events(1), events(2), events(2)];
+    await append(store, aStream(), early, noStream, { tenant });
+    await slow.query("set application_name to 'a writer in no hurry'");
+    const lateRequest = [
+      { tenant, stream: aStream(), expected: 'any', version: 0, tailMax: 0, events: late },
+    ];
+    await slow.query('begin');
+    await slow.query('select watersmeet.append_events($1::text::jsonb)', [JSON.stringify(lateRequest)]);
+    const { position } = await append(store, aStream(), fast, noStream, { tenant });
+    const back = { filter: { tenant }, direction: 'backwards', maxCount: 1 } as const;
+    // Other suites' transactions in the same cluster may be older for a moment, and hold back more.
+    const held = await until(async () => {
+      const page = await right(store.readAll(back));
+      expect(idsOf(fast)).not.toContain(page.events[0]?.eventId);
+      return page.events.length === 1 && page.heldBack?.by.includes('a writer in no hurry') === true
+        ? page
+        : undefined;
+    });
+    expect(idsOf(held.events)).toEqual(idsOf(early));
+    // Who reads on before what waits is held back by nobody.
+    expect((await right(store.readAll({ ...back, after: held.last }))).heldBack).toBeUndefined();
+    await slow.query('commit');
+    await allThrough(store, { filter: { tenant } }, position);
+    const all = await right(store.readAll({ ...back, maxCount: 10 }));
+    expect(idsOf(all.events)).toEqual([...idsOf([...early, ...late, ...fast])].reverse());
+    expect([all.isEnd, all.heldBack]).toEqual([true, undefined]);
+  });
+
   it('a subscription raises the alarm while it is held back, and hands everything over afterwards', async () => {
     const { store, url } = opened;
     const tenant = aTenant();
@@ -365,6 +399,17 @@ suite(`event store [postgres] beside others${reason}`, () => {
       after = page.last;
     }
     expect([found, steps]).toEqual([idsOf(wanted), 3]);
+    const back: Position[] = [];
+    for (let isEnd = false; !isEnd; ) {
+      const filter = { categories: ['elsewhere'] };
+      const page = await right(
+        other.store.readAll({ direction: 'backwards', filter, after: back.at(-1) ?? endPosition }),
+      );
+      expect(comparePositions(page.last, back.at(-1) ?? endPosition)).toBeLessThan(0);
+      back.push(page.last);
+      isEnd = page.isEnd;
+    }
+    expect(back.length).toBe(3);
     await other.dispose();
   });
 });

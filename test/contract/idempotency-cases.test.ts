@@ -109,5 +109,11 @@ for (const subject of allSubjects)
     it('is described by 19 cases', () => {
       expect(cases.length).toBe(19);
     });
-    for (const row of cases) it(`${row.name}: ${row.then}`, () => runCase(opened.store, row));
+    for (const row of cases) {
+      // Whoever names no version asks the store to look for what it knows already.
+      const isLookedFor = row.when[1] === 'any' || row.when[1] === 'exists';
+      const reason = isLookedFor ? subject.lacks?.idempotentAny : undefined;
+      if (reason === undefined) it(`${row.name}: ${row.then}`, () => runCase(opened.store, row));
+      else it.skip(`${row.name}: ${row.then} (skipped: ${reason})`, () => undefined);
+    }
   });

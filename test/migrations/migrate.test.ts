@@ -154,6 +154,8 @@ for (const subject of sqlSubjects) {
         capabilities: {
           atomicAppendMany: true,
           idempotentAny: true,
+          exactRepeats: true,
+          atomicMarks: true,
           durable: true,
           multiProcess: true,
           leases: true,

@@ -10,7 +10,7 @@ import { concurrencyStats } from '../../src/runtime/concurrency/concurrency-stat
 import type { OpenedStore } from '../../src/testing/contract/subject.js';
 import { right } from '../support/handling.js';
 import { whyNoServer } from '../support/postgres.js';
-import { allSubjects } from '../support/subjects.js';
+import { allSubjects, itOn } from '../support/subjects.js';
 import { addStock, aProduct, type product, products, startingLine, streamOf } from './repository-support.js';
 
 const writers = 8;
@@ -71,7 +71,7 @@ for (const subject of allSubjects) {
       expect(await Promise.all(ids.map(stockOf))).toEqual(ids.map(() => 5));
     });
 
-    it('locks the one that is fought over, keeps to it, and loses nothing', async () => {
+    itOn(subject, 'leases')('locks the one that is fought over, keeps to it, and loses nothing', async () => {
       const { work, stats, switches, strategy, stockOf } = rig();
       const id = await aProduct(opened.store);
       await work(10, () => id);

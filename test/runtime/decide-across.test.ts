@@ -7,7 +7,7 @@ import { decideAcross } from '../../src/runtime/aggregate/decide-across.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import type { OpenedStore } from '../../src/testing/contract.js';
 import { freshId, withAppend } from '../cases/support.js';
-import { allSubjects } from '../support/subjects.js';
+import { allSubjects, itOn } from '../support/subjects.js';
 
 const Subscription = t.type({ course: t.string, student: t.string });
 const events = { Defined: t.type({ places: t.number }), Subscribed: Subscription, Left: Subscription };
@@ -77,13 +77,14 @@ const subscribe = (store: EventStore, course: string, student: string, more: { c
 describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
   'decisions over several streams [%s]',
   (_name, subject) => {
+    const itOnStore = itOn(subject, 'conditions');
     let opened: OpenedStore;
     beforeAll(async () => {
       opened = await subject.open();
     }, 60_000);
     afterAll(async () => opened.dispose());
 
-    it('see what is in other streams, and write nothing where nothing has to happen', async () => {
+    itOnStore('see what is in other streams, and write nothing where nothing has to happen', async () => {
       const { store } = opened;
       const [course, student] = [freshId(), freshId()];
       expect(tagOf(await subscribe(store, course, student)())).toBe('full');
@@ -96,34 +97,38 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
       expect(tagOf(await subscribe(store, course, freshId())())).toBe('full');
     });
 
-    it('keep both limits while many decide at once', async () => {
-      const stores = [
-        opened.store,
-        subject.lacks?.multiProcess === undefined ? await opened.secondHandle() : opened.store,
-      ];
-      const courses = Array.from({ length: 4 }, () => freshId());
-      const students = Array.from({ length: 6 }, () => freshId());
-      for (const course of courses) await define(opened.store, course, 3);
-      await Promise.all(stores.flatMap((store) => Array.from({ length: 8 }, () => store.readAll({})())));
-      const outcomes = await Promise.all(
-        courses.flatMap((course, c) =>
-          students.map(async (student, s) => {
-            const store = stores[(c + s) % 2] as EventStore;
-            return { course, student, tag: tagOf(await subscribe(store, course, student)()) };
-          }),
-        ),
-      );
-      const yes = outcomes.filter(({ tag }) => tag === 'yes');
-      for (const course of courses)
-        expect(yes.filter((one) => one.course === course).length).toBeLessThanOrEqual(3);
-      for (const student of students)
-        expect(yes.filter((one) => one.student === student).length).toBeLessThanOrEqual(coursesMax);
-      // Everybody was answered by the rules, and a place is left only where each student without it is busy.
-      for (const { tag } of outcomes) expect(['yes', 'full', 'busy']).toContain(tag);
-      expect(yes.length).toBeGreaterThanOrEqual(9);
-    }, 60_000);
+    itOnStore(
+      'keep both limits while many decide at once',
+      async () => {
+        const stores = [
+          opened.store,
+          subject.lacks?.multiProcess === undefined ? await opened.secondHandle() : opened.store,
+        ];
+        const courses = Array.from({ length: 4 }, () => freshId());
+        const students = Array.from({ length: 6 }, () => freshId());
+        for (const course of courses) await define(opened.store, course, 3);
+        await Promise.all(stores.flatMap((store) => Array.from({ length: 8 }, () => store.readAll({})())));
+        const outcomes = await Promise.all(
+          courses.flatMap((course, c) =>
+            students.map(async (student, s) => {
+              const store = stores[(c + s) % 2] as EventStore;
+              return { course, student, tag: tagOf(await subscribe(store, course, student)()) };
+            }),
+          ),
+        );
+        const yes = outcomes.filter(({ tag }) => tag === 'yes');
+        for (const course of courses)
+          expect(yes.filter((one) => one.course === course).length).toBeLessThanOrEqual(3);
+        for (const student of students)
+          expect(yes.filter((one) => one.student === student).length).toBeLessThanOrEqual(coursesMax);
+        // Everybody was answered by the rules, and a place is left only where each student without it is busy.
+        for (const { tag } of outcomes) expect(['yes', 'full', 'busy']).toContain(tag);
+        expect(yes.length).toBeGreaterThanOrEqual(9);
+      },
+      60_000,
+    );
 
-    it('recognise one that is sent again', async () => {
+    itOnStore('recognise one that is sent again', async () => {
       const { store } = opened;
       const [course, student, commandId] = [freshId(), freshId(), freshId()];
       await define(store, course, 5);
@@ -135,7 +140,7 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
       });
     });
 
-    it('write to several streams at once', async () => {
+    itOnStore('write to several streams at once', async () => {
       const { store } = opened;
       const [from, to] = [freshId(), freshId()];
       const moved = await decideAcross({ store })({

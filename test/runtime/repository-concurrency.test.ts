@@ -10,7 +10,7 @@ import { systemWork } from '../../src/runtime/concurrency/system-work.js';
 import type { OpenedStore } from '../../src/testing/contract/subject.js';
 import type { EventStore } from '../../src/store/event-store.js';
 import { right } from '../support/handling.js';
-import { allSubjects } from '../support/subjects.js';
+import { allSubjects, itOn } from '../support/subjects.js';
 import { whyNoServer } from '../support/postgres.js';
 import type { product } from './repository-support.js';
 import {
@@ -148,33 +148,42 @@ for (const subject of allSubjects) {
       expect((await stateOf(id)).stock).toBe(0);
     });
 
-    it.each<ConcurrencyStrategy>(['retry', 'pessimistic'])(
-      '%s: decides anew on what stands there, so that no more is taken than there is and the rest is rejected',
-      async (strategy) => {
-        const id = await aProduct(opened.store, 7);
-        const answers = await together(
-          id,
-          () => takeStock(1),
-          () => using(strategy),
+    for (const [strategy, needs] of [
+      ['retry', []],
+      ['pessimistic', ['leases']],
+    ] as const)
+      itOn(subject, ...needs)(
+        `${strategy}: decides anew on what stands there, so that no more is taken than there is and the rest is rejected`,
+        async () => {
+          const id = await aProduct(opened.store, 7);
+          const answers = await together(
+            id,
+            () => takeStock(1),
+            () => using(strategy),
+          );
+          expect(won(answers)).toHaveLength(7);
+          expect(tags(answers)).toEqual(Array.from({ length: writers - 7 }, () => 'Rejected'));
+          expect((await stateOf(id)).stock).toBe(0);
+        },
+      );
+
+    itOn(subject, 'leases')(
+      'pessimistic: who takes the lock before the load meets no conflict at all',
+      async () => {
+        const id = await aProduct(opened.store);
+        const ready = startingLine(writers);
+        const answers = await Promise.all(
+          Array.from({ length: writers }, async (_, n) => {
+            await ready();
+            return products(storeOf(n)).update(id, addStock(2 ** n), using('pessimistic'))();
+          }),
         );
-        expect(won(answers)).toHaveLength(7);
-        expect(tags(answers)).toEqual(Array.from({ length: writers - 7 }, () => 'Rejected'));
-        expect((await stateOf(id)).stock).toBe(0);
+        expect(won(answers).map(({ attempts }) => attempts)).toEqual(
+          Array.from({ length: writers }, () => 1),
+        );
+        expect((await stateOf(id)).stock).toBe(2 ** writers - 1);
       },
     );
-
-    it('pessimistic: who takes the lock before the load meets no conflict at all', async () => {
-      const id = await aProduct(opened.store);
-      const ready = startingLine(writers);
-      const answers = await Promise.all(
-        Array.from({ length: writers }, async (_, n) => {
-          await ready();
-          return products(storeOf(n)).update(id, addStock(2 ** n), using('pessimistic'))();
-        }),
-      );
-      expect(won(answers).map(({ attempts }) => attempts)).toEqual(Array.from({ length: writers }, () => 1));
-      expect((await stateOf(id)).stock).toBe(2 ** writers - 1);
-    });
 
     it('lastWriteWins: every write lands, and the last one stands', async () => {
       const id = await aProduct(opened.store);
@@ -244,34 +253,37 @@ for (const subject of allSubjects) {
       expect(await stateOf(id)).toEqual({ name: 'Floor lamp', price: 9, stock: 0, thumbnail: '/1' });
     });
 
-    it('saveAll: two copies are written both or neither, by exactly one of the writers', async () => {
-      const ids = [await aProduct(opened.store), await aProduct(opened.store)] as const;
-      const ready = startingLine(writers);
-      const answers = await Promise.all(
-        Array.from({ length: writers }, async (_, n) => {
-          const repo = products(storeOf(n));
-          // Half of them name the streams the other way round.
-          const order = n % 2 === 0 ? ids : ids.toReversed();
-          const items = await Promise.all(
-            order.map(async (id) => ({
-              changed: changed(repo, await right(repo.load(id)), rename(`of ${n}`)),
-            })),
-          );
-          await ready();
-          return repo.saveAll(items)();
-        }),
-      );
-      expect(answers.filter(E.isRight)).toHaveLength(1);
-      for (const answer of answers)
-        if (E.isLeft(answer))
-          expect(answer.left).toMatchObject({
-            _tag: 'SaveAllConflict',
-            conflicts: [{ index: 0 }, { index: 1 }],
-          });
-      const [one, other] = await Promise.all(ids.map(stateOf));
-      expect(one?.name).toBe(other?.name);
-      expect(await versionOf(ids[0])).toBe(2);
-    });
+    itOn(subject, 'atomicAppendMany')(
+      'saveAll: two copies are written both or neither, by exactly one of the writers',
+      async () => {
+        const ids = [await aProduct(opened.store), await aProduct(opened.store)] as const;
+        const ready = startingLine(writers);
+        const answers = await Promise.all(
+          Array.from({ length: writers }, async (_, n) => {
+            const repo = products(storeOf(n));
+            // Half of them name the streams the other way round.
+            const order = n % 2 === 0 ? ids : ids.toReversed();
+            const items = await Promise.all(
+              order.map(async (id) => ({
+                changed: changed(repo, await right(repo.load(id)), rename(`of ${n}`)),
+              })),
+            );
+            await ready();
+            return repo.saveAll(items)();
+          }),
+        );
+        expect(answers.filter(E.isRight)).toHaveLength(1);
+        for (const answer of answers)
+          if (E.isLeft(answer))
+            expect(answer.left).toMatchObject({
+              _tag: 'SaveAllConflict',
+              conflicts: [{ index: 0 }, { index: 1 }],
+            });
+        const [one, other] = await Promise.all(ids.map(stateOf));
+        expect(one?.name).toBe(other?.name);
+        expect(await versionOf(ids[0])).toBe(2);
+      },
+    );
 
     it('one save that is sent by several processes under one command id is written once', async () => {
       const id = await aProduct(opened.store);

@@ -1,10 +1,14 @@
-/** Two processes share one PostgreSQL, each with half of the messages of every case; one is killed half-way and starts again. */
+/**
+ * Two processes share one store, each with half of the messages of every case; one is killed half-way and starts again. On PostgreSQL,
+ * and through EventStoreDB's protocol.
+ */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   isSameEnd,
   type SagaEnd,
+  type EventStore,
   sagaRuntime,
   serialEnd,
   startPosition,
@@ -12,12 +16,25 @@ import {
   toPromise,
 } from 'watersmeet';
 import { loanApplication, loanProgram, readCases } from '../../sagas/loan-application/index.js';
-import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
+import { openTestEventStoreDB } from '../support/eventstoredb.js';
+import { openTestPostgres } from '../support/stores.js';
 
 const sample = 'sagas/loan-application/sample.xes.gz';
 
+interface Shared {
+  readonly store: EventStore;
+  /** What the processes are told. */
+  readonly url: string;
+  readonly dispose: () => Promise<void>;
+}
+
+const places: ReadonlyArray<readonly [name: string, open: () => Promise<Shared>]> = [
+  ['PostgreSQL', openTestPostgres],
+  ['EventStoreDB', openTestEventStoreDB],
+];
+
 /** All events that a process wrote for a message, by the message's id. */
-const handledMessages = async ({ store }: PostgresTestStore): Promise<ReadonlyArray<string>> => {
+const handledMessages = async ({ store }: Shared): Promise<ReadonlyArray<string>> => {
   const ids: string[] = [];
   const filter = { types: Object.keys(loanApplication.events) };
   for (let after = startPosition; ; ) {
@@ -29,13 +46,13 @@ const handledMessages = async ({ store }: PostgresTestStore): Promise<ReadonlyAr
   }
 };
 
-describe('two processes on one PostgreSQL', () => {
-  let opened: PostgresTestStore;
+describe.each(places)('two processes on one %s', (_, open) => {
+  let opened: Shared;
   const children = new Set<ChildProcess>();
   beforeAll(async () => {
     // Processes run what users run: the built package.
     execFileSync(process.execPath, ['scripts/build.mjs'], { stdio: 'ignore' });
-    opened = await openTestPostgres();
+    opened = await open();
   }, 300_000);
   afterAll(async () => {
     for (const child of children) child.kill('SIGKILL');

@@ -111,7 +111,7 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
       const repeat = await runCases(again, handedOut(cases), { workers: 8, windowMs: 1_000, seed: 2 });
       expect(repeat.duplicates).toBe(repeat.messages);
       expect(await survey(loanProgram, opened.store)).toEqual(facts);
-    }, 240_000);
+    }, 600_000);
   },
 );
 

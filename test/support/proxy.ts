@@ -34,8 +34,11 @@ export interface Proxy {
 // The statement's text when it is prepared, its name afterwards.
 const appends = /append_?events/i;
 
-/** `breaks`: which statements count as an append. */
-export const startProxy = async (target: string, breaks = appends): Promise<Proxy> => {
+/**
+ * `breaks`: which statements count as an append. `gatherMs`: how long to wait for the rest of a request that comes in several pieces; 0 takes the
+ * first piece for all of it.
+ */
+export const startProxy = async (target: string, breaks = appends, gatherMs = 0): Promise<Proxy> => {
   const isAppend = (chunk: Buffer): boolean => breaks.test(chunk.toString('latin1'));
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
@@ -72,10 +75,12 @@ export const startProxy = async (target: string, breaks = appends): Promise<Prox
     }
     let mutes = false;
     let isCut = false;
+    let gathered: Buffer[] | undefined;
     client.pause();
     void gate.then(() => client.resume());
     client.on('data', (chunk) => {
       if (isCut) return;
+      if (gathered !== undefined) return void gathered.push(chunk);
       if (next === undefined || !isAppend(chunk)) {
         server.write(chunk);
         return;
@@ -83,6 +88,15 @@ export const startProxy = async (target: string, breaks = appends): Promise<Prox
       const cut = next;
       next = undefined;
       count += 1;
+      if (gatherMs === 0) return breakOff(cut, chunk);
+      const pieces = [chunk];
+      gathered = pieces;
+      setTimeout(() => {
+        gathered = undefined;
+        breakOff(cut, Buffer.concat(pieces));
+      }, gatherMs);
+    });
+    const breakOff = (cut: Cut, chunk: Buffer): void => {
       if (cut === 'before the answer') {
         mutes = true;
         server.write(chunk);
@@ -94,7 +108,7 @@ export const startProxy = async (target: string, breaks = appends): Promise<Prox
       if (cut === 'late request') forwardLate(server, chunk);
       else if (cut === 'during the request') server.end(chunk);
       else server.destroy();
-    });
+    };
     server.on('data', (chunk) => {
       if (mutes) {
         gate = meanwhile();

@@ -6,6 +6,7 @@ import {
   checkExpectedVersion,
   comparePositions,
   defaultTenant,
+  endPosition,
   meets,
   positionParts,
   startPosition,
@@ -99,8 +100,10 @@ const readStream = (table: StreamTable, request: ReadStreamRequest): E.Either<Re
   });
 };
 
+type Matches = (event: RecordedEvent) => boolean;
+
 /** Whether an event passes a filter; `stateOf` says how its stream stands. */
-const passes = (filter: EventFilter, table: StreamTable): ((event: RecordedEvent) => boolean) => {
+const passes = (filter: EventFilter, table: StreamTable): Matches => {
   const categories = filter.categories && new Set(filter.categories);
   const types = filter.types && new Set(filter.types);
   return (event) => {
@@ -114,28 +117,43 @@ const passes = (filter: EventFilter, table: StreamTable): ((event: RecordedEvent
   };
 };
 
-const readAll = (table: StreamTable, request: ReadAllRequest): E.Either<ReadAllError, AllPage> => {
-  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
-  if (E.isLeft(count)) return count;
-  const after = checkPosition('after', request.after ?? startPosition);
-  if (E.isLeft(after)) return after;
-  const matches = passes(request.filter ?? {}, table);
+const forwards = (table: StreamTable, from: number, count: number, matches: Matches): AllPage => {
   const events: RecordedEvent[] = [];
-  // Here a position's sequence is the number of events up to and with it.
-  let seen = Math.min(Number(positionParts(after.right)[1]), table.order.length);
-  while (seen < table.order.length && events.length < count.right) {
+  let seen = Math.min(from, table.order.length);
+  while (seen < table.order.length && events.length < count) {
     const event = table.order[seen] as RecordedEvent;
     if (matches(event)) events.push(event);
     seen += 1;
   }
   const last = seen === 0 ? startPosition : (table.order[seen - 1] as RecordedEvent).position;
-  const isBeyond = comparePositions(after.right, last) > 0;
-  return E.right({
-    events,
-    last: isBeyond ? after.right : last,
-    isEnd: seen >= table.order.length,
-    heldBack: undefined,
-  });
+  return { events, last, isEnd: seen >= table.order.length, heldBack: undefined };
+};
+
+const backwards = (table: StreamTable, before: number, count: number, matches: Matches): AllPage => {
+  const events: RecordedEvent[] = [];
+  let left = Math.max(0, Math.min(before - 1, table.order.length));
+  while (left > 0 && events.length < count) {
+    const event = table.order[left - 1] as RecordedEvent;
+    if (matches(event)) events.push(event);
+    left -= 1;
+  }
+  const last = left === 0 ? startPosition : (table.order[left] as RecordedEvent).position;
+  return { events, last, isEnd: left === 0, heldBack: undefined };
+};
+
+const readAll = (table: StreamTable, request: ReadAllRequest): E.Either<ReadAllError, AllPage> => {
+  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
+  if (E.isLeft(count)) return count;
+  const isBackwards = request.direction === 'backwards';
+  const after = checkPosition('after', request.after ?? (isBackwards ? endPosition : startPosition));
+  if (E.isLeft(after)) return after;
+  const matches = passes(request.filter ?? {}, table);
+  // Here a position's sequence is the number of events up to and with it.
+  const place = Number(positionParts(after.right)[1]);
+  if (isBackwards) return E.right(backwards(table, place, count.right, matches));
+  const page = forwards(table, place, count.right, matches);
+  const isBeyond = comparePositions(after.right, page.last) > 0;
+  return E.right(isBeyond ? { ...page, last: after.right } : page);
 };
 
 const summaryOf = (stream: MemoryStream): StreamSummary => ({
@@ -195,6 +213,8 @@ const markStream = (table: StreamTable, request: MarkRequest): E.Either<MarkErro
 const capabilities = {
   atomicAppendMany: true,
   idempotentAny: true,
+  exactRepeats: true,
+  atomicMarks: true,
   durable: false,
   multiProcess: false,
   leases: true,

@@ -109,6 +109,8 @@ export const openPGlite =
           capabilities: {
             atomicAppendMany: true,
             idempotentAny: true,
+            exactRepeats: true,
+            atomicMarks: true,
             durable,
             multiProcess: false,
             leases: true,
@@ -118,6 +120,7 @@ export const openPGlite =
           },
           // There is no connection that could be lost.
           resolveOutcomeMs: 1_000,
+          sharedStatementsMax: 1,
         }),
       );
     } catch (error) {

@@ -10,6 +10,7 @@ import type {
   StoreUnavailable,
 } from '../../store/event-store.js';
 import { defaultLimits } from '../../store/limits.js';
+import type { DriverMissing } from '../../store/store-errors.js';
 import type { Replica, ReplicaFallback } from './context.js';
 import { type Executor, faultOf, migrateAdvice, unreachable } from './executor.js';
 import { epochOf, throwLeft } from './life.js';
@@ -37,15 +38,9 @@ export type {
 } from './migrations.js';
 export { printMigrations } from './migrations.js';
 export type { ReplicaFallback } from './context.js';
+export type { DriverMissing } from '../../store/store-errors.js';
 export { schemaDefault } from './statements.js';
 export type { SqlStore } from './store.js';
-
-/** The driver is an optional peer and is not installed. Nothing was written. Install it with the command in `message`. */
-export interface DriverMissing {
-  readonly _tag: 'DriverMissing';
-  readonly driver: string;
-  readonly message: string;
-}
 
 export type OpenError =
   | StoreUnavailable
@@ -218,6 +213,8 @@ export const openPostgres =
           capabilities: {
             atomicAppendMany: true,
             idempotentAny: true,
+            exactRepeats: true,
+            atomicMarks: true,
             durable: true,
             multiProcess: true,
             leases: true,
@@ -226,6 +223,7 @@ export const openPostgres =
             conditions: true,
           },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
+          ...(options.poolMax === 1 && { sharedStatementsMax: 1 }),
           ...(replica && { replica }),
         }),
       );

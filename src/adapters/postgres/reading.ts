@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import {
   comparePositions,
   defaultTenant,
+  endPosition,
   escapeForDisplay,
   noEvents,
   type Position,
@@ -137,24 +138,52 @@ const endOfPage = (after: Position, row: Row, isFull: boolean, events: AllPage['
   return later(after, optionalPosition(row, 'examined_') ?? optionalPosition(row, 'safe_'));
 };
 
+const forwardsPage = async (
+  context: SqlContext,
+  after: Position,
+  rows: ReadonlyArray<Row>,
+  count: number,
+): Promise<AllPage> => {
+  const row = rows[0] as Row;
+  const events = eventsOf(rows);
+  const last = endOfPage(after, row, events.length === count, events);
+  const isEnd = comparePositions(last, optionalPosition(row, 'safe_') ?? startPosition) >= 0;
+  const heldBack = isEnd && text(row, 'is_held_back') === 'true' ? await heldBackBy(context) : undefined;
+  return { events, last, isEnd, heldBack };
+};
+
+const backwardsPage = async (
+  context: SqlContext,
+  rows: ReadonlyArray<Row>,
+  count: number,
+): Promise<AllPage> => {
+  const row = rows[0] as Row;
+  const events = eventsOf(rows);
+  const reached = events.length === count ? events.at(-1)?.position : optionalPosition(row, 'examined_');
+  const beginning = optionalPosition(row, 'beginning_');
+  const isEnd = reached === undefined || beginning === undefined || comparePositions(reached, beginning) <= 0;
+  const heldBack = text(row, 'is_held_back') === 'true' ? await heldBackBy(context) : undefined;
+  return { events, last: reached ?? startPosition, isEnd, heldBack };
+};
+
 export const readAll = async (
   context: SqlContext,
   request: ReadAllRequest,
 ): Promise<E.Either<BadRequest, AllPage>> => {
   const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
   if (E.isLeft(count)) return count;
-  const checked = checkPosition('after', request.after ?? startPosition);
+  const backwards = request.direction === 'backwards';
+  const checked = checkPosition('after', request.after ?? (backwards ? endPosition : startPosition));
   if (E.isLeft(checked)) return checked;
   const after = checked.right;
   const limits = [String(count.right), String(Math.max(count.right, examineMax))];
   const parameters = [...positionTexts(after), ...limits, filterText(request.filter ?? {})];
-  const rows = await ask(context, context.statements.readAll, parameters);
-  const row = rows[0] as Row;
-  const events = eventsOf(rows);
-  const last = endOfPage(after, row, events.length === count.right, events);
-  const isEnd = comparePositions(last, optionalPosition(row, 'safe_') ?? startPosition) >= 0;
-  const heldBack = isEnd && text(row, 'is_held_back') === 'true' ? await heldBackBy(context) : undefined;
-  return E.right({ events, last, isEnd, heldBack });
+  const { readAll: forwardsStatement, readAllBackwards } = context.statements;
+  const rows = await ask(context, backwards ? readAllBackwards : forwardsStatement, parameters);
+  const page = backwards
+    ? await backwardsPage(context, rows, count.right)
+    : await forwardsPage(context, after, rows, count.right);
+  return E.right(page);
 };
 
 // No name holds a NUL, so what follows one in `after` decides nothing.

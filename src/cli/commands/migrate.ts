@@ -25,12 +25,13 @@ interface MigrateOptions extends StoreOptions {
 const placeOf = (
   session: Session,
   { store }: MigrateOptions,
-): Exclude<StorePlace, { readonly kind: 'memory' }> => {
+): Exclude<StorePlace, { readonly kind: 'memory' | 'eventstoredb' }> => {
   const told = store ?? session.env['WATERSMEET_STORE'];
   if (told === undefined)
     throw badOption('--store', 'is missing: name pglite:<directory> or postgres://user@host/database');
   const place = parseStore(told, session.cwd);
-  if (place.kind === 'memory') throw badOption('--store', 'memory has no schema, hence nothing to migrate');
+  if (place.kind === 'memory' || place.kind === 'eventstoredb')
+    throw badOption('--store', `${place.shown} has no schema, hence nothing to migrate`);
   return place;
 };
 

@@ -1,0 +1,83 @@
+/** What a call came to that failed, in words of our own: read from the status and its metadata, never from a message. */
+import { thrownMessage } from '../../core/fault.js';
+import type { StreamVersion } from '../../core/stream.js';
+import type { StoreClosed, StoreUnavailable } from '../../store/event-store.js';
+
+export type ServerFault =
+  /** Another node leads. Nothing was done; the client turns to that node with its next call. */
+  | { readonly _tag: 'NotLeader'; readonly message: string }
+  /** The stream is tombstoned. */
+  | { readonly _tag: 'Deleted'; readonly message: string }
+  | { readonly _tag: 'WrongVersion'; readonly actual: StreamVersion; readonly message: string }
+  | { readonly _tag: 'TooLarge'; readonly max: number; readonly message: string }
+  /** The server will not do it; nothing was done. */
+  | { readonly _tag: 'Refused'; readonly message: string }
+  /** No answer came. Whether the server has done it, or will yet do it, is not known. */
+  | { readonly _tag: 'Lost'; readonly message: string }
+  | StoreClosed;
+
+interface GrpcError {
+  readonly code?: unknown;
+  readonly details?: unknown;
+  readonly type?: unknown;
+  readonly actualVersion?: unknown;
+  readonly maxAppendSize?: unknown;
+  readonly metadata?: { readonly get?: (key: string) => ReadonlyArray<unknown> };
+  /** The client's own errors keep what they were made of. */
+  readonly _raw?: GrpcError | null;
+}
+
+/** Statuses after which nobody knows: cancelled, unknown, deadline exceeded, aborted, internal, unavailable. */
+const lostCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 10, 13, 14]);
+
+/** An error that carries a fault. */
+export interface FaultError extends Error {
+  readonly fault: ServerFault;
+}
+
+export const faultError = (fault: ServerFault): FaultError =>
+  Object.assign(new Error('message' in fault ? fault.message : 'the store is closed'), { fault });
+
+const textIn = (error: GrpcError, key: string): string | undefined => {
+  const value = error.metadata?.get?.(key)?.[0];
+  return value === undefined ? undefined : String(value);
+};
+
+/** The revision that the server names is that of the last event; without one there is no stream. */
+const actualOf = (error: GrpcError, raw: GrpcError): StreamVersion => {
+  const revision = textIn(raw, 'actual-version') ?? error.actualVersion;
+  return (/^\d+$/.test(String(revision)) ? Number(revision) + 1 : 0) as StreamVersion;
+};
+
+/** Reads any thrown value as a fault. */
+export const faultOf = (thrown: unknown): ServerFault => {
+  const carried = (thrown as Partial<FaultError> | null | undefined)?.fault;
+  if (carried !== undefined) return carried;
+  const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as GrpcError;
+  const raw = error._raw ?? error;
+  const message = thrownMessage(thrown);
+  switch (textIn(raw, 'exception') ?? error.type) {
+    case 'not-leader':
+      return { _tag: 'NotLeader', message };
+    case 'stream-deleted':
+      return { _tag: 'Deleted', message };
+    case 'wrong-expected-version':
+      return { _tag: 'WrongVersion', actual: actualOf(error, raw), message };
+    case 'maximum-append-size-exceeded':
+      return {
+        _tag: 'TooLarge',
+        max: Number(textIn(raw, 'maximum-append-size') ?? error.maxAppendSize ?? 0),
+        message,
+      };
+    case undefined:
+    default:
+      // What has no status was thrown on this side of the wire, while the call was put together or the host was looked for.
+      return lostCodes.has(raw.code) || raw.code === undefined
+        ? { _tag: 'Lost', message }
+        : { _tag: 'Refused', message };
+  }
+};
+
+/** For calls that change nothing, or of which it is known that they have changed nothing. */
+export const unreachable = (fault: ServerFault): StoreUnavailable | StoreClosed =>
+  fault._tag === 'StoreClosed' ? fault : { _tag: 'StoreUnavailable', message: fault.message };

@@ -1,0 +1,143 @@
+/**
+ * Deleting streams, in two ways. Delete hides what there is: a record in the stream's metadata says up to where, and who appends begins
+ * again after it. Tombstone closes a stream for ever; one without events gets an event first, because only a stream that is there can be
+ * marked.
+ */
+import * as E from 'fp-ts/lib/Either.js';
+import { taggedError } from '../core/fault.js';
+import { exactly, meets, type Position, startPosition, type StreamVersion } from '../core/stream.js';
+import type { AppendManyError, AppendRequest, AppendResult, EventStore } from '../store/event-store.js';
+import { newId } from '../store/ids.js';
+import { type ExpectedRevision, expectedText, expectedVersionOf, revisionTold } from './appending.js';
+import type { ServerContext } from './context.js';
+import { deletedMark, isDeleted, metadataType, metastreamOf, readMetastream } from './metadata.js';
+import { headPosition } from './reading.js';
+import { refuse, wrongExpectedVersion } from './status.js';
+import { serverEventOf } from './stored-form.js';
+import { keyOf } from './wire.js';
+
+/** The event that a stream without events is given, so that it can be closed. */
+export const tombstoneType = '$streamDeleted';
+
+/** How often a deletion that others were quicker than is done again. */
+const attemptsMax = 16;
+
+export interface DeletionOfClient {
+  readonly streamId: string;
+  readonly expected: ExpectedRevision;
+}
+
+/** How the stream stands for its clients. */
+const standing = async ({ store }: ServerContext, streamId: string) => {
+  const request = { ...keyOf(streamId), direction: 'backwards', maxCount: 1, includeArchived: true } as const;
+  const [page, metastream] = await Promise.all([
+    store.readStream(request)(),
+    readMetastream(store, streamId),
+  ]);
+  if (E.isLeft(page)) throw taggedError(page.left);
+  const { version } = page.right;
+  return { version, metastream, isGone: isDeleted(metastream.rules, version) };
+};
+
+const refuseVersion = ({ streamId, expected }: DeletionOfClient, actual: number): never => {
+  throw taggedError(wrongExpectedVersion(streamId, expectedText(expected), revisionTold(actual)));
+};
+
+const checkExpected = (
+  deletion: DeletionOfClient,
+  { version, isGone }: { readonly version: StreamVersion; readonly isGone: boolean },
+): void => {
+  const { expected } = deletion;
+  // A deleted stream is none, but its last revision is still known to those who name it.
+  const seen = isGone && typeof expected !== 'bigint' ? (0 as StreamVersion) : version;
+  if (!meets(expectedVersionOf(expected), seen)) refuseVersion(deletion, seen);
+};
+
+const refuseSystem = (streamId: string): void => {
+  if (streamId === '$all') refuse('PERMISSION_DENIED', 'Nobody deletes $all.', 'access-denied');
+  if (streamId.startsWith('$$'))
+    refuse(
+      'PERMISSION_DENIED',
+      'Streams of metadata go with their streams; set the metadata instead.',
+      'access-denied',
+    );
+};
+
+const tryAgain = (): never =>
+  refuse('ABORTED', 'Others were quicker every time. Nothing was deleted. Try again.');
+
+/** The record, if the stream stands where it stood. Answers what the record's append came to. */
+const writeBoth = async (
+  store: EventStore,
+  unchanged: AppendRequest,
+  written: AppendRequest,
+): Promise<E.Either<AppendManyError, AppendResult>> => {
+  // Where the store cannot do both in one step, an event appended in between is not hidden: its version is beyond the record's.
+  if (!store.capabilities.atomicAppendMany) return store.append(written)();
+  const answer = await store.appendMany([unchanged, written])();
+  return E.isLeft(answer) ? answer : E.right(answer.right[1] as AppendResult);
+};
+
+/** Hides all events of the stream. Answers the position of the record that says so. */
+export const deleteStream = async (context: ServerContext, deletion: DeletionOfClient): Promise<Position> => {
+  const { streamId } = deletion;
+  const { store } = context;
+  refuseSystem(streamId);
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const stands = await standing(context, streamId);
+    checkExpected(deletion, stands);
+    const { version, metastream } = stands;
+    const record = serverEventOf(
+      newId(),
+      metadataType,
+      { ...metastream.rules.metadata, $tb: version },
+      { [deletedMark]: version },
+    );
+    const written: AppendRequest = {
+      ...keyOf(metastreamOf(streamId)),
+      expected: exactly(metastream.version),
+      events: [record],
+    };
+    const unchanged: AppendRequest = { ...keyOf(streamId), expected: exactly(version), events: [] };
+    const answer = await writeBoth(store, unchanged, written);
+    if (E.isRight(answer)) return answer.right.position;
+    if (answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
+  }
+  return tryAgain();
+};
+
+/** Gives a stream without events the one event that can be marked. */
+const giveEvent = async ({ store }: ServerContext, streamId: string): Promise<void> => {
+  const events = [serverEventOf(newId(), tombstoneType, {})];
+  const answer = await store.append({ ...keyOf(streamId), expected: exactly(0), events })();
+  if (E.isLeft(answer) && answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
+};
+
+/** Closes the stream for ever. Answers a position that is not before the closing. */
+export const tombstoneStream = async (
+  context: ServerContext,
+  deletion: DeletionOfClient,
+): Promise<Position> => {
+  const { streamId } = deletion;
+  const { store, feed } = context;
+  refuseSystem(streamId);
+  let checked = false;
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const stands = await standing(context, streamId);
+    if (!checked) checkExpected(deletion, stands);
+    if (stands.version === 0) {
+      // The event that is written now is not what the client expects or does not expect.
+      checked = true;
+      await giveEvent(context, streamId);
+      continue;
+    }
+    const expected = exactly(stands.version);
+    const answer = await store.markStream({ ...keyOf(streamId), as: 'tombstoned', expected })();
+    if (E.isRight(answer)) {
+      feed.nudge(streamId);
+      return (await headPosition(context)) ?? startPosition;
+    }
+    if (answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
+  }
+  return tryAgain();
+};

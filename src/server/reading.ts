@@ -1,0 +1,181 @@
+/** Reads of streams and of the global order, page by page, as the metadata of streams allows. */
+import type { RecordedEvent } from '../core/event.js';
+import { toPromise } from '../core/fault.js';
+import { type Json, jsonBytesBound } from '../core/json.js';
+import { streamIdOf } from '../core/eventstoredb/stream-id.js';
+import { type Position, versionMax } from '../core/stream.js';
+import type { Direction } from '../store/event-store.js';
+import { pageDefault } from '../store/limits.js';
+import type { FeedContext } from './feed-items.js';
+import type { AllFilter } from './filter.js';
+import { firstVisible, isDeleted, isExpired, readMetastream } from './metadata.js';
+import { keyOf } from './wire.js';
+
+/** What reading needs of a server. */
+export type ReadingContext = Pick<FeedContext, 'store' | 'now'>;
+
+export interface VisiblePage {
+  /** In the direction of reading. */
+  readonly events: ReadonlyArray<RecordedEvent>;
+  readonly version: number;
+  /** The first version that can be read, of the stream as it stood. */
+  readonly first: number;
+  /** False where there is no such stream, or it is deleted. */
+  readonly exists: boolean;
+  /** Where the next page begins; undefined where this was the last. */
+  readonly next: number | undefined;
+}
+
+export interface StreamRange {
+  readonly direction: Direction;
+  /** First version to answer. Default: the first forwards, the last backwards. */
+  readonly from?: number;
+  /** Events looked at. */
+  readonly maxCount: number;
+}
+
+const nextOf = (range: StreamRange, next: number | undefined, first: number): number | undefined => {
+  if (next === undefined) return undefined;
+  if (range.direction === 'backwards') return next < first ? undefined : next;
+  return Math.max(next, first);
+};
+
+/** One page of what can be read of a stream. Rejects with a tagged error of the store. */
+export const readVisible = async (
+  { store, now }: ReadingContext,
+  streamId: string,
+  range: StreamRange,
+): Promise<VisiblePage> => {
+  const { direction, from, maxCount } = range;
+  const request = {
+    ...keyOf(streamId),
+    direction,
+    maxCount,
+    ...(from !== undefined && { from: Math.min(Math.max(1, from), versionMax) }),
+    includeArchived: true,
+  };
+  const [{ rules }, page] = await Promise.all([
+    readMetastream(store, streamId),
+    toPromise(store.readStream(request)),
+  ]);
+  const { version } = page;
+  if (version === 0 || isDeleted(rules, version))
+    return { events: [], version, first: version + 1, exists: false, next: undefined };
+  const first = firstVisible(rules, version);
+  const time = now();
+  const events = page.events.filter((event) => event.version >= first && !isExpired(rules, event, time));
+  return { events, version, first, exists: true, next: nextOf(range, page.next, first) };
+};
+
+const pageEvents = { first: 64, most: pageDefault };
+/** About what a page holds at most, where its events are large. */
+const pageBytes = 16 * 1024 * 1024;
+
+export interface Pages {
+  /** How many events to ask for next. */
+  readonly size: () => number;
+  /** Learns from what came how many may be asked for. */
+  readonly seen: (events: ReadonlyArray<RecordedEvent>) => void;
+}
+
+/** Pages that grow while events are small: a reader who waits holds one page in memory, and events may be large. */
+export const growingPages = (): Pages => {
+  let size = pageEvents.first;
+  return {
+    size: () => size,
+    seen: (events) => {
+      if (events.length === 0) return;
+      const bytes = events.reduce(
+        (sum, { data, metadata }) => sum + jsonBytesBound(data) + jsonBytesBound(metadata as Json),
+        0,
+      );
+      const fitting = Math.floor((pageBytes * events.length) / bytes);
+      size = Math.max(1, Math.min(2 * size, fitting, pageEvents.most));
+    },
+  };
+};
+
+export interface StreamRead {
+  readonly direction: Direction;
+  readonly from: number | undefined;
+  readonly maxCount: number;
+}
+
+/** What the reader of a stream is told besides its events. */
+export type StreamReadItem =
+  | { readonly _tag: 'NotFound' }
+  | { readonly _tag: 'Bounds'; readonly first: number; readonly version: number }
+  | { readonly _tag: 'Event'; readonly event: RecordedEvent };
+
+/** All of a read: its pages one after another, `Bounds` or `NotFound` first. */
+export async function* streamItems(
+  context: ReadingContext,
+  streamId: string,
+  read: StreamRead,
+): AsyncGenerator<StreamReadItem, void, void> {
+  let left = read.maxCount;
+  let from = read.from;
+  let isFirst = true;
+  const pages = growingPages();
+  while (left > 0) {
+    const { direction } = read;
+    const maxCount = Math.min(left, pages.size());
+    const page = await readVisible(context, streamId, {
+      direction,
+      maxCount,
+      ...(from !== undefined && { from }),
+    });
+    if (!page.exists) {
+      if (isFirst) yield { _tag: 'NotFound' };
+      return;
+    }
+    if (isFirst) yield { _tag: 'Bounds', first: page.first, version: page.version };
+    isFirst = false;
+    for (const event of page.events) yield { _tag: 'Event', event };
+    pages.seen(page.events);
+    left -= page.events.length;
+    if (page.next === undefined) return;
+    from = page.next;
+  }
+}
+
+export interface AllRead {
+  readonly direction: Direction;
+  /** Events beyond this position, in the direction of reading; undefined reads from the beginning, or from the end. */
+  readonly after: Position | undefined;
+  readonly maxCount: number;
+  readonly filter: AllFilter | undefined;
+}
+
+const everything = { includeArchived: true };
+
+/** The events of all streams, as many as are asked for. */
+export async function* allEvents(
+  { store }: ReadingContext,
+  read: AllRead,
+): AsyncGenerator<RecordedEvent, void, void> {
+  const { direction, filter } = read;
+  let { after } = read;
+  let left = read.maxCount;
+  const pages = growingPages();
+  while (left > 0) {
+    const maxCount = filter === undefined ? Math.min(left, pages.size()) : pages.size();
+    const ask = { direction, maxCount, filter: everything, ...(after !== undefined && { after }) };
+    const page = await toPromise(store.readAll(ask));
+    for (const event of page.events) {
+      if (left <= 0) return;
+      if (filter !== undefined && !filter.matches(streamIdOf(event), event.type)) continue;
+      yield event;
+      left -= 1;
+    }
+    if (page.isEnd) return;
+    pages.seen(page.events);
+    after = page.last;
+  }
+}
+
+/** The position of the newest event that readers of the global order can see; `undefined` in an empty store. */
+export const headPosition = async ({ store }: Pick<FeedContext, 'store'>): Promise<Position | undefined> => {
+  const page = await toPromise(store.readAll({ direction: 'backwards', maxCount: 1, filter: everything }));
+  return page.events[0]?.position;
+};
