@@ -82,7 +82,7 @@ describe.each(places)('two processes on one %s', (_, open) => {
   it('end as one would, although one is killed with SIGKILL half-way and started again', async () => {
     const [first, second] = [start(1), start(2)];
     while ((await handledMessages(opened)).length < 1_500)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, 200));
     first.child.kill('SIGKILL');
     await first.ended;
     expect(await start(1).ended).toBe(0);

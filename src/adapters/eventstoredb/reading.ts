@@ -81,17 +81,25 @@ const pageOf = (
   return { events: recorded, version, next: hasNext ? next : undefined };
 };
 
+/** A stream whose last events can be read backwards and not forwards ends it: nothing of ours makes one. */
+const tornMax = 16;
+
 const readForwards = async (context: StoreContext, read: Read): Promise<StreamPage> => {
   const { connection } = context;
   const streamId = streamIdOf(read.key);
   const request = { streamId, backwards: false, from: read.from, count: read.count + 1 };
-  const page = await connection.read(request);
-  if (!page.found) return { events: [], version: noEvents, next: undefined };
-  const last = page.events.at(-1);
-  // A page that ends within the stream does not say where the stream ends, and neither does one that begins behind its end.
-  const knowsEnd = last !== undefined && page.events.length <= read.count;
-  const end = knowsEnd ? last.version : await versionOf(connection, streamId);
-  return pageOf(context, read, page, Math.max(end, last?.version ?? 0) as StreamVersion, 1);
+  for (let attempt = 1; ; attempt += 1) {
+    const page = await connection.read(request);
+    if (!page.found) return { events: [], version: noEvents, next: undefined };
+    const last = page.events.at(-1);
+    // A page that ends within the stream does not say where the stream ends, and neither does one that begins behind its end.
+    const knowsEnd = last !== undefined && page.events.length <= read.count;
+    const end = knowsEnd ? last.version : await versionOf(connection, streamId);
+    // What was appended between the two looks would be missing from the page, as if it were gone: looked at again.
+    const isTorn = last === undefined && end >= read.from;
+    if (!isTorn || attempt === tornMax)
+      return pageOf(context, read, page, Math.max(end, last?.version ?? 0) as StreamVersion, 1);
+  }
 };
 
 const readBackwards = async (context: StoreContext, read: Read): Promise<StreamPage> => {

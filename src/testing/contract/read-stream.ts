@@ -174,6 +174,25 @@ const lists: ReadonlyArray<ContractTest> = [
       );
     },
   },
+  {
+    title: 'a page that is read while others append holds all that its version tells of',
+    run: async ({ store }) => {
+      const { streamName } = await streamAt(store, 1);
+      let writing = true;
+      const writer = (async () => {
+        for (const event of events(100)) await append(store, streamName, [event]);
+        writing = false;
+      })();
+      let seen = 1;
+      while (writing) {
+        const page = await right(store.readStream({ streamName, from: seen + 1 }));
+        same(versionsOf(page.events), numbersFrom(seen + 1, page.version));
+        seen = page.version;
+      }
+      await writer;
+      same(versionsOf(await wholeStream(store, { streamName })), numbersFrom(1, 101));
+    },
+  },
 ];
 
 export const readStreamPart: ContractPart = {
