@@ -36,8 +36,9 @@ create table events (
   event_id uuid not null,
   type text collate "C" not null,
   schema_version smallint not null,
-  data jsonb not null,
-  metadata jsonb not null,
+  -- Text as it was written, and not jsonb: cheaper to write and to read, and nothing here looks inside.
+  data json not null,
+  metadata json not null,
   recorded_at timestamp(3) with time zone not null default clock_timestamp(),
   -- What correctness rests on: two events cannot stand at one place, whatever the writers do.
   constraint events_pkey primary key (tenant, stream, version),
@@ -179,15 +180,11 @@ $$;
 -- The append that nearly all are: one stream, which is as expected. Two statements: the first takes the stream's row lock and
 -- moves its version if the expectation is met, the second writes the events. Null where there is anything to judge: then
 -- nothing was written, and append_many does the same with all its answers.
-create function append_one(request jsonb) returns jsonb
+create function append_one(
+  owner text, stream_name text, expected text, expected_version integer, events_count integer, batch json
+) returns jsonb
 language plpgsql volatile as $$
 declare
-  owner constant text := request ->> 'tenant';
-  stream_name constant text := request ->> 'stream';
-  expected constant text := request ->> 'expected';
-  expected_version constant integer := (request ->> 'version')::integer;
-  batch constant jsonb := request -> 'events';
-  events_count constant integer := jsonb_array_length(batch);
   before_batch integer := expected_version;
   own_transaction xid8;
   written_count integer;
@@ -202,9 +199,13 @@ begin
     select version into before_batch from streams s
     where s.tenant = owner and s.name = stream_name and s.state = 'open' for update;
     if not found or before_batch > 2147483647 - events_count or exists (
-      select from jsonb_array_elements(batch) as given (event)
-      join events e on e.event_id = (given.event ->> 'eventId')::uuid
-      where e.tenant = owner and e.stream = stream_name
+      select from json_to_recordset(batch) as given ("eventId" uuid)
+      -- As it is written, only the index on event ids fits, whatever the planner knows of the table.
+      cross join lateral (
+        select from events e
+        where e.event_id = given."eventId" and e.tenant || '' = owner and e.stream || '' = stream_name
+        limit 1
+      ) recorded
     ) then
       return null;
     end if;
@@ -227,10 +228,10 @@ begin
 
   with written as (
     insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-    select own_transaction, owner, stream_name, before_batch + place::integer,
-      (value ->> 'eventId')::uuid, value ->> 'type', (value ->> 'schemaVersion')::smallint,
-      value -> 'data', value -> 'metadata'
-    from jsonb_array_elements(batch) with ordinality as given (value, place)
+    select own_transaction, owner, stream_name, before_batch + place::integer, event_id, type, schema_version, data, metadata
+    from rows from (
+      json_to_recordset(batch) as ("eventId" uuid, type text, "schemaVersion" smallint, data json, metadata json)
+    ) with ordinality as given (event_id, type, schema_version, data, metadata, place)
     order by place
     returning position
   )
@@ -245,6 +246,14 @@ begin
     'position', last_position::text
   )));
 end
+$$;
+
+-- The same for a request in the words of append_many.
+create function append_one(request jsonb) returns jsonb
+language sql volatile as $$
+  select append_one(
+    request ->> 'tenant', request ->> 'stream', request ->> 'expected', (request ->> 'version')::integer,
+    jsonb_array_length(request -> 'events'), (request -> 'events')::json)
 $$;
 
 -- Appends all requests or none, and answers one outcome for each, or the first refusal in the order of the requests:
@@ -358,7 +367,7 @@ begin
       insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
       select own_transaction, request.tenant, request.stream, stands_at[request.place] + place::integer,
         (value ->> 'eventId')::uuid, value ->> 'type', (value ->> 'schemaVersion')::smallint,
-        value -> 'data', value -> 'metadata'
+        (value -> 'data')::json, (value -> 'metadata')::json
       from jsonb_array_elements(request.batch) with ordinality as given (value, place)
       order by place
       returning position
@@ -400,6 +409,211 @@ begin
     end if;
   end if;
   return append_many(requests);
+end
+$$;
+
+-- What the adapter calls for one append under nothing but its expected version. The events come beside the rest, as they are stored.
+-- The answer is that of append_many.
+--
+-- A stream that somebody holds for long must not hold up the appends to others that share a statement, or wait for one to end: after the
+-- lock_timeout nothing is written, and the adapter calls append_events for each alone, which waits as long as it takes.
+create function append_events_plain(
+  owner text, stream_name text, expected text, expected_version integer, tail_max integer, events_count integer, batch json
+) returns jsonb
+language plpgsql volatile set search_path from current set lock_timeout = '100ms' as $$
+declare
+  answer constant jsonb := append_one(owner, stream_name, expected, expected_version, events_count, batch);
+begin
+  if answer is not null then
+    return answer;
+  end if;
+  return append_many(jsonb_build_array(jsonb_build_object(
+    'tenant', owner, 'stream', stream_name, 'expected', expected, 'version', expected_version, 'tailMax', tail_max,
+    'events', batch::jsonb)));
+end
+$$;
+
+-- The same for an append of one event, whose parts come one by one: nothing is unpacked and gathered, which would cost as much as
+-- writing it.
+create function append_events_one(
+  owner text, stream_name text, expected text, expected_version integer, tail_max integer, id uuid, event_type text,
+  version_of_schema smallint, event_data json, event_metadata json
+) returns text
+language plpgsql volatile set search_path from current set lock_timeout = '100ms' as $$
+declare
+  own_transaction xid8;
+  last_position bigint;
+begin
+  if expected <> 'exactly' or expected_version = 2147483647 then
+    -- Left to the other.
+  elsif expected_version = 0 then
+    insert into streams (tenant, name, version, transaction_id)
+    values (owner, stream_name, 1, pg_current_xact_id())
+    on conflict do nothing
+    returning transaction_id into own_transaction;
+  else
+    update streams s
+    set version = expected_version + 1, transaction_id = greatest(pg_current_xact_id(), s.transaction_id)
+    where s.tenant = owner and s.name = stream_name and s.version = expected_version and s.state = 'open'
+    returning s.transaction_id into own_transaction;
+  end if;
+  if own_transaction is null then
+    return append_events_plain(owner, stream_name, expected, expected_version, tail_max, 1, json_build_array(json_build_object(
+      'eventId', id, 'type', event_type, 'schemaVersion', version_of_schema, 'data', event_data, 'metadata', event_metadata)));
+  end if;
+  insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+  values (own_transaction, owner, stream_name, expected_version + 1, id, event_type, version_of_schema, event_data, event_metadata)
+  returning position into strict last_position;
+  return format('{"appended": [{"outcome": "appended", "version": %s, "transaction_id": "%s", "position": "%s"}]}',
+    expected_version + 1, own_transaction, last_position);
+end
+$$;
+
+-- Appends of several callers that share a statement and a commit, each with its own outcome: one answer as that of append_many for
+-- each, in their order; those of one stream are judged one after the other. A request: {"tenant", "stream", "expected": "any" |
+-- "exactly", "version" (0 is no stream, and with "any"), "tailMax", "count": how many events, 1 or more}. The events of all requests
+-- stand in one batch: {"request": 1 is the first, "place": within the request, 1 is the first, ...}, in order.
+--
+-- 1. One statement takes the row locks of all streams in the order of their keys, as append_many does. In the same step it moves those
+-- that are as the first request to them expects, and makes those that begin. A stream that is not there, although its first request
+-- expects events, gets a row for the lock all the same, and loses it again; until the transaction ends no other writer can begin it.
+-- 2. Where `any` is expected, a known id is looked for: after the lock, as in append_one.
+-- 3. The events of these requests are written.
+-- 4. What is left (not as expected, known, or not the first of its stream) is appended in its turn, under the locks that are held.
+--
+create function append_events_shared(requests json, batch json) returns jsonb
+language plpgsql volatile set search_path from current set lock_timeout = '100ms' as $$
+declare
+  requests_count constant integer := json_array_length(requests);
+  places integer[];
+  tenants text[];
+  names text[];
+  before_batches integer[];
+  transactions xid8[];
+  to_look_up integer[];
+  known integer[];
+  missing jsonb;
+  answers jsonb[];
+  wrong_count integer;
+  request record;
+begin
+  with given as materialized (
+    select *
+    from rows from (
+      json_to_recordset(requests) as (tenant text, stream text, expected text, version integer, count integer)
+    ) with ordinality as g (tenant, stream, expected, version, events_count, place)
+  ),
+  firsts as materialized (
+    select distinct on (g.tenant collate "C", g.stream collate "C") g.*
+    from given g
+    order by g.tenant collate "C", g.stream collate "C", g.place
+  ),
+  locked as (
+    insert into streams as s (tenant, name, version, state, transaction_id)
+    select f.tenant, f.stream, f.version + f.events_count,
+      case when f.expected = 'any' or f.version = 0 then 'open' else 'archived' end, pg_current_xact_id()
+    from firsts f
+    order by f.tenant collate "C", f.stream collate "C"
+    on conflict (tenant, name) do update
+    set transaction_id = greatest(excluded.transaction_id, s.transaction_id), version = excluded.version + case
+      when (s.tenant, s.name) in (select f.tenant, f.stream from firsts f where f.expected = 'any') then s.version
+      else 0
+    end
+    where s.state = 'open' and (
+      (s.tenant, s.name, s.version) in (select f.tenant, f.stream, f.version from firsts f where f.expected = 'exactly')
+      or s.version <= 2147483647 - excluded.version
+        and (s.tenant, s.name) in (select f.tenant, f.stream from firsts f where f.expected = 'any')
+    )
+    returning s.tenant, s.name, s.version, s.state, s.transaction_id
+  )
+  select array_agg(f.place::integer) filter (where l.state = 'open'),
+    array_agg(f.tenant) filter (where l.state = 'open'), array_agg(f.stream) filter (where l.state = 'open'),
+    array_agg(l.version - f.events_count) filter (where l.state = 'open'),
+    array_agg(l.transaction_id) filter (where l.state = 'open'),
+    array_agg(f.place::integer) filter (where f.expected = 'any' and l.version > f.events_count),
+    jsonb_agg(jsonb_build_object('tenant', l.tenant, 'name', l.name)) filter (where l.state <> 'open')
+  into places, tenants, names, before_batches, transactions, to_look_up, missing
+  from locked l
+  join firsts f on f.tenant = l.tenant and f.stream = l.name;
+
+  if missing is not null then
+    delete from streams s
+    using jsonb_to_recordset(missing) as m (tenant text, name text)
+    where s.tenant = m.tenant and s.name = m.name;
+  end if;
+
+  if to_look_up is not null then
+    select array_agg(distinct e.request) into known
+    from json_to_recordset(batch) as e (request integer, "eventId" uuid)
+    join unnest(places, tenants, names) as l (request, tenant, name) on l.request = e.request
+    -- As it is written, only the index on event ids fits, whatever the planner knows of the table.
+    cross join lateral (
+      select from events r
+      where r.event_id = e."eventId" and r.tenant || '' = l.tenant and r.stream || '' = l.name
+      limit 1
+    ) recorded
+    where e.request = any (to_look_up);
+    if known is not null then
+      update streams s set version = l.before_batch
+      from unnest(places, tenants, names, before_batches) as l (request, tenant, name, before_batch)
+      where s.tenant = l.tenant and s.name = l.name and l.request = any (known);
+    end if;
+  end if;
+
+  with written as (
+    insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+    select l.transaction_id, l.tenant, l.name, l.before_batch + e.place, e."eventId", e.type, e."schemaVersion", e.data, e.metadata
+    from json_to_recordset(batch) as e (
+      request integer, place integer, "eventId" uuid, type text, "schemaVersion" smallint, data json, metadata json
+    )
+    join unnest(places, tenants, names, before_batches, transactions)
+      as l (request, tenant, name, before_batch, transaction_id) on l.request = e.request
+    where known is null or e.request <> all (known)
+    order by e.request, e.place
+    returning tenant, stream, version, transaction_id, position
+  ),
+  by_stream as (
+    select w.tenant, w.stream, jsonb_build_object('appended', jsonb_build_array(jsonb_build_object(
+        'outcome', 'appended',
+        'version', max(w.version),
+        'transaction_id', max(w.transaction_id)::text,
+        'position', max(w.position)::text
+      ))) as answer, count(*) as written_count
+    from written w
+    group by 1, 2
+  )
+  select array_agg(b.answer order by given.place),
+    count(*) filter (where given.events_count <> b.written_count)
+  into answers, wrong_count
+  from rows from (json_to_recordset(requests) as (count integer)) with ordinality as given (events_count, place)
+  left join unnest(places, tenants, names) as l (request, tenant, name) on l.request = given.place
+  left join by_stream b on b.tenant = l.tenant and b.stream = l.name;
+  if wrong_count > 0 then
+    raise exception 'the events of % appends were not all written', wrong_count using errcode = 'data_corrupted';
+  end if;
+
+  if array_position(answers, null) is not null then
+    for request in
+      select g.*, b.events
+      from rows from (
+        json_to_recordset(requests) as (tenant text, stream text, expected text, version integer, "tailMax" integer, count integer)
+      ) with ordinality as g (tenant, stream, expected, version, tail_max, events_count, place)
+      join (
+        select (value ->> 'request')::integer as request, json_agg(value order by place) as events
+        from json_array_elements(batch) with ordinality as e (value, place)
+        group by 1
+      ) b on b.request = g.place
+      where answers[g.place] is null
+      order by g.place
+    loop
+      answers[request.place] := append_events_plain(
+        request.tenant, request.stream, request.expected, request.version, request.tail_max, request.events_count, request.events);
+    end loop;
+  end if;
+  if array_position(answers, null) is not null then
+    raise exception 'not all appends were answered' using errcode = 'data_corrupted';
+  end if;
+  return to_jsonb(answers);
 end
 $$;
 

@@ -151,7 +151,7 @@ language sql volatile as $$
   join events e on e.tenant = request.value ->> 'tenant' and e.stream = request.value ->> 'stream'
     and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
       and (written.value ->> 'version')::integer
-  cross join lateral jsonb_array_elements_text(e.metadata -> 'tags') as tag
+  cross join lateral json_array_elements_text(e.metadata -> 'tags') as tag
   where request.value ? 'tagged' and written.value ->> 'outcome' = 'appended'
 $$;
 

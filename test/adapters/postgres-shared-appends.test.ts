@@ -39,16 +39,22 @@ const commitOf = ({ position }: { readonly position: Position }): string => posi
 suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${skip})` : ''}`, () => {
   let opened: PostgresTestStore;
   let store: SqlStore;
+  // With one connection, all that come together share one statement.
+  let narrow: SqlStore;
   beforeAll(async () => {
     opened = await openTestPostgres();
     store = opened.store;
+    narrow = await toPromise(openPostgres({ connectionString: opened.url, poolMax: 1 }));
     // A cold pool starts its writers one after another.
     await Promise.all(Array.from({ length: 16 }, () => right(store.readAll({ maxCount: 1 }))));
   });
-  afterAll(() => opened.dispose());
+  afterAll(async () => {
+    await narrow.close();
+    await opened.dispose();
+  });
 
   /** All at once. The first goes by itself; what comes after it shares statements. */
-  const together = (requests: ReadonlyArray<AppendRequest>, by = store) => {
+  const together = (requests: ReadonlyArray<AppendRequest>, by = narrow) => {
     const lone = by.append({ streamName: aStream(), expected: noStream, events: events(1) })();
     return Promise.all([...requests.map((request) => by.append(request)()), lone]).then((outcomes) =>
       outcomes.slice(0, -1),
@@ -384,7 +390,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
 
     it('a refusal among them that may still change is unknown, to its own caller alone', async () => {
       const proxy = await startProxy(opened.url, /append_?events_?shared/i);
-      const cuttable = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 4 }));
+      const cuttable = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 1 }));
       const [one, two, three] = streams(3) as [StreamName, StreamName, StreamName];
       proxy.cutNext('before the request');
       const outcomes = await together(
@@ -395,6 +401,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
         ],
         cuttable,
       );
+      expect(proxy.count()).toBe(1);
       expect(outcomes).toMatchObject([
         { right: { version: 1 } },
         { left: { _tag: 'OutcomeUnknown', streamName: two } },

@@ -1,5 +1,6 @@
 /** Translates appends between the words of the port and those of the function `append_events`. */
 import { expectedAfter, positionOf, startPosition, versionMax } from '../../core/stream.js';
+import type { EventData } from '../../core/event.js';
 import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedCondition } from '../../store/condition-checks.js';
 import type { CheckedAppend } from '../../store/limits.js';
@@ -13,29 +14,111 @@ const conditionJson = ({ query, after }: CheckedCondition) => ({
   snapshot: after?.mark ?? null,
 });
 
-const requestJson = ({ tenant, streamName, expected, events, tailMax, ...under }: CheckedAppend) => ({
-  tenant,
-  stream: streamName,
-  // A stream that is not there is one at version 0.
-  expected: expected._tag === 'noStream' ? 'exactly' : expected._tag,
-  version: expectedAfter(expected),
-  tailMax,
-  ...(under.fence !== undefined && { fence: under.fence }),
-  ...(under.condition !== undefined && { condition: conditionJson(under.condition) }),
-  ...(under.enqueue.length > 0 && { enqueue: under.enqueue }),
-  ...(under.completes !== undefined && { completes: under.completes }),
-  ...(events.some(({ metadata }) => metadata.tags !== undefined) && { tagged: true }),
-  events: events.map(({ eventId, type, schemaVersion, data, metadata }) => ({
-    eventId,
-    type,
-    schemaVersion,
-    data,
-    metadata,
-  })),
+/** A stream that is not there is one at version 0. */
+const expectedWord = ({ expected }: CheckedAppend): string =>
+  expected._tag === 'noStream' ? 'exactly' : expected._tag;
+
+const eventJson = ({ eventId, type, schemaVersion, data, metadata }: EventData) => ({
+  eventId,
+  type,
+  schemaVersion,
+  data,
+  metadata,
 });
+
+const hasTags = (events: ReadonlyArray<EventData>): boolean =>
+  events.some(({ metadata }) => metadata.tags !== undefined);
+
+const requestJson = (request: CheckedAppend) => {
+  const { tenant, streamName, expected, events, tailMax, ...under } = request;
+  return {
+    tenant,
+    stream: streamName,
+    expected: expectedWord(request),
+    version: expectedAfter(expected),
+    tailMax,
+    ...(under.fence !== undefined && { fence: under.fence }),
+    ...(under.condition !== undefined && { condition: conditionJson(under.condition) }),
+    ...(under.enqueue.length > 0 && { enqueue: under.enqueue }),
+    ...(under.completes !== undefined && { completes: under.completes }),
+    ...(hasTags(events) && { tagged: true }),
+    events: events.map(eventJson),
+  };
+};
 
 export const requestText = (requests: ReadonlyArray<CheckedAppend>): string =>
   JSON.stringify(requests.map(requestJson));
+
+/** An append under nothing but its expected version. */
+export interface PlainAppend {
+  readonly request: CheckedAppend;
+  /** What its events hold, made text once; undefined where they are many, which are made text together, in less time. */
+  readonly texts: ReadonlyArray<EventTexts> | undefined;
+}
+/** Events of an append that may share a statement. */
+const textsMax = 8;
+interface EventTexts {
+  readonly data: string;
+  readonly metadata: string;
+}
+
+/** The append as a plain one; undefined where it depends on more, or does more. */
+export const plainOf = (request: CheckedAppend): PlainAppend | undefined => {
+  const { fence, condition, completes, enqueue, events } = request;
+  const isPlain =
+    fence === undefined && condition === undefined && completes === undefined && enqueue.length === 0;
+  if (!isPlain || events.length === 0 || hasTags(events)) return undefined;
+  if (events.length > textsMax) return { request, texts: undefined };
+  const texts = events.map(({ data, metadata }) => ({
+    data: JSON.stringify(data),
+    metadata: JSON.stringify(metadata),
+  }));
+  return { request, texts };
+};
+
+/** Events as texts of json without the opening brace, so that more can be put before. */
+const eventTexts = ({ request, texts = [] }: PlainAppend): ReadonlyArray<string> =>
+  request.events.map(({ eventId, type, schemaVersion }, index) => {
+    const { data, metadata } = texts[index] as EventTexts;
+    return `"eventId":"${eventId}","type":${JSON.stringify(type)},"schemaVersion":${schemaVersion},"data":${data},"metadata":${metadata}}`;
+  });
+
+/** One append by itself, as `append-events-one.sql` or `append-events-plain.sql` takes it. */
+export const plainQuery = (
+  { statements }: SqlContext,
+  append: PlainAppend,
+): readonly [Statement, ReadonlyArray<string>] => {
+  const { request, texts } = append;
+  const { tenant, streamName, expected, tailMax, events } = request;
+  const head = [tenant, streamName, expectedWord(request), String(expectedAfter(expected)), String(tailMax)];
+  const [text, second] = texts ?? [];
+  if (text === undefined || second !== undefined) {
+    const batch = JSON.stringify(events.map(eventJson));
+    return [statements.appendEventsPlain, [...head, String(events.length), batch]];
+  }
+  const { eventId, type, schemaVersion } = events[0] as EventData;
+  const parts = [eventId, type, String(schemaVersion), text.data, text.metadata];
+  return [statements.appendEventsOne, [...head, ...parts]];
+};
+
+/** Several, as `append-events-shared.sql` takes them. */
+export const sharedQuery = (
+  { statements }: SqlContext,
+  appends: ReadonlyArray<PlainAppend>,
+): readonly [Statement, ReadonlyArray<string>] => {
+  const requests = appends.map(({ request }) => ({
+    tenant: request.tenant,
+    stream: request.streamName,
+    expected: expectedWord(request),
+    version: expectedAfter(request.expected),
+    tailMax: request.tailMax,
+    count: request.events.length,
+  }));
+  const batch = appends.flatMap((append, index) =>
+    eventTexts(append).map((text, place) => `{"request":${index + 1},"place":${place + 1},${text}`),
+  );
+  return [statements.appendEventsShared, [JSON.stringify(requests), `[${batch.join()}]`]];
+};
 
 /** Those that complete an operation look at it first; the others need not know that there is such a thing. */
 export const appendStatement = (

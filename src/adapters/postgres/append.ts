@@ -3,14 +3,25 @@ import * as E from 'fp-ts/lib/Either.js';
 import { expectedAfter, type StreamVersion } from '../../core/stream.js';
 import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
-import { appendStatement, refusalOf, requestText, resultOf } from './append-words.js';
-import { isRolledBack, rolledBackMax } from './change.js';
-import { ask, pause, type SqlContext } from './context.js';
-import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
+import {
+  appendStatement,
+  type PlainAppend,
+  plainQuery,
+  refusalOf,
+  requestText,
+  resultOf,
+  sharedQuery,
+} from './append-words.js';
+import { isRolledBack, pauseBeforeAgain, rolledBackMax } from './change.js';
+import { ask, type SqlContext } from './context.js';
+import { type ConnectionLost, faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
 import { type AppendAnswer, answerOf, eventsOf, versionOf } from './rows.js';
 
 type Outcome = E.Either<AppendError, ReadonlyArray<AppendResult>>;
+export type OneOutcome = E.Either<AppendError, AppendResult>;
+/** Asks for an outcome that is not known yet. */
+export type LateOutcome = () => Promise<OneOutcome>;
 
 const outcomeOf = (requests: ReadonlyArray<CheckedAppend>, answer: AppendAnswer): Outcome =>
   'refused' in answer
@@ -45,17 +56,25 @@ const keyConflict = async (
 const isKeyConflict = ({ code, constraint }: SqlRefused): boolean =>
   code === '23505' && constraint === 'events_pkey';
 
+const onLost = (
+  context: SqlContext,
+  requests: ReadonlyArray<CheckedAppend>,
+  fault: ConnectionLost,
+): Promise<Outcome> => {
+  return resolveOutcome(context, requests, fault.message);
+};
+
 const onFault = async (
   context: SqlContext,
   requests: ReadonlyArray<CheckedAppend>,
   fault: SqlFault,
   attempt: number,
 ): Promise<Outcome | 'again'> => {
-  if (fault._tag === 'ConnectionLost') return resolveOutcome(context, requests, fault.message);
+  if (fault._tag === 'ConnectionLost') return onLost(context, requests, fault);
   if (fault._tag === 'SqlRefused') {
     if (isKeyConflict(fault)) return E.left(await keyConflict(context, requests));
     if (isRolledBack(fault) && attempt < rolledBackMax) {
-      await pause(Math.random() * Math.min(200, 2 ** attempt));
+      await pauseBeforeAgain(attempt);
       return 'again';
     }
   }
@@ -77,4 +96,52 @@ export const appendAll = async (
       if (outcome !== 'again') return outcome;
     }
   }
+};
+
+const oneOf = (outcome: Outcome): OneOutcome =>
+  E.isLeft(outcome) ? outcome : E.right(outcome.right[0] as AppendResult);
+
+/**
+ * Appends several in one statement and one commit, each with its own outcome; those of one stream one after the other. Where the
+ * statement as a whole came to nothing, or nobody knows what it came to, each is seen to alone: then its outcome is how to ask for it.
+ */
+export const appendShared = async (
+  context: SqlContext,
+  appends: ReadonlyArray<PlainAppend>,
+): Promise<ReadonlyArray<OneOutcome | LateOutcome>> => {
+  const [first] = appends as readonly [PlainAppend];
+  const isOne = appends.length === 1;
+  const [statement, parameters] = isOne ? plainQuery(context, first) : sharedQuery(context, appends);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const rows = await context.executor.query(statement, parameters);
+      const answers = isOne ? [answerOf<AppendAnswer>(rows)] : answerOf<ReadonlyArray<AppendAnswer>>(rows);
+      if (answers.length !== appends.length)
+        throw new TypeError(`the server answered ${answers.length} appends, not ${appends.length}`);
+      return appends.map(({ request }, index) => oneOf(outcomeOf([request], answers[index] as AppendAnswer)));
+    } catch (error) {
+      const fault = faultOf(error);
+      if (fault._tag === 'ConnectionLost')
+        return appends.map(
+          ({ request }) =>
+            async () =>
+              oneOf(await onLost(context, [request], fault)),
+        );
+      if (fault._tag !== 'SqlRefused') return appends.map(() => E.left(unreachable(fault)));
+      // Not all at once, a lock that did not come, or a fault that one of them has: nothing was written.
+      if (!isRolledBack(fault) || attempt >= rolledBackMax)
+        return appends.map(
+          ({ request }) =>
+            async () =>
+              oneOf(await appendAll(context, [request])),
+        );
+      await pauseBeforeAgain(attempt);
+    }
+  }
+};
+
+/** Appends what depends on nothing but its expected version. */
+export const appendPlain = async (context: SqlContext, append: PlainAppend): Promise<OneOutcome> => {
+  const [outcome] = (await appendShared(context, [append])) as readonly [OneOutcome | LateOutcome];
+  return typeof outcome === 'function' ? outcome() : outcome;
 };

@@ -8,6 +8,10 @@ export const rolledBackMax = 20;
 
 export const isRolledBack = ({ code }: SqlRefused): boolean => rolledBackCodes.has(code);
 
+/** Not all that met go on at the same moment. */
+export const pauseBeforeAgain = (attempt: number): Promise<void> =>
+  pause(Math.random() * Math.min(200, 2 ** attempt));
+
 /** Runs a statement until others let it through; nothing of it was written before. */
 export const change = async (run: () => Promise<ReadonlyArray<Row>>): Promise<ReadonlyArray<Row>> => {
   for (let attempt = 1; ; attempt += 1) {
@@ -16,7 +20,7 @@ export const change = async (run: () => Promise<ReadonlyArray<Row>>): Promise<Re
     } catch (error) {
       const fault = faultOf(error);
       if (fault._tag !== 'SqlRefused' || !isRolledBack(fault) || attempt >= rolledBackMax) throw error;
-      await pause(Math.random() * Math.min(200, 2 ** attempt));
+      await pauseBeforeAgain(attempt);
     }
   }
 };

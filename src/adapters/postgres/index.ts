@@ -223,7 +223,7 @@ export const openPostgres =
             conditions: true,
           },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
-          ...(options.poolMax === 1 && { sharedStatementsMax: 1 }),
+          ...(options.poolMax !== undefined && { sharedStatementsMax: Math.min(4, options.poolMax) }),
           ...(replica && { replica }),
         }),
       );

@@ -8,7 +8,9 @@ import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { pollingSubscription } from '../../store/subscription.js';
 import { makeWake } from '../../store/wake.js';
-import { appendAll } from './append.js';
+import { appendAll, appendPlain, appendShared } from './append.js';
+import { appendLine } from './append-line.js';
+import { plainOf } from './append-words.js';
 import { readMatching } from './conditions.js';
 import { lifted, type SqlContext } from './context.js';
 import { loadCheckpoint, loadSnapshot, markStream, saveCheckpoint, saveSnapshot } from './keeping.js';
@@ -30,12 +32,19 @@ export interface SqlStore extends EventStore {
 export interface SqlStoreParts extends SqlContext {
   readonly name: string;
   readonly capabilities: Capabilities;
+  /** Statements under way at once that several appends share, 1 or more. Default 4; see `appendLine`. */
+  readonly sharedStatementsMax?: number;
 }
 
 export const sqlStore = (given: SqlStoreParts): SqlStore => {
   const parts: SqlStoreParts = { ...given, executor: readCommitted(given.executor) };
   const { executor, statements, limits } = parts;
   const wake = makeWake();
+  const line = appendLine({
+    alone: (append) => appendPlain(parts, append),
+    together: (appends) => appendShared(parts, appends),
+    statementsMax: parts.sharedStatementsMax ?? 4,
+  });
   let closed = false;
 
   const notified = <L, A>(outcome: E.Either<L, A>): E.Either<L, A> => {
@@ -51,6 +60,8 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
       lifted<AppendError, AppendResult>(async () => {
         const checked = checkAppend(request, limits);
         if (E.isLeft(checked)) return checked;
+        const plain = plainOf(checked.right);
+        if (plain !== undefined) return notified(await line.append(plain));
         const outcome = await appendAll(parts, [checked.right]);
         return notified(E.isLeft(outcome) ? outcome : E.right(outcome.right[0] as AppendResult));
       }),
@@ -84,6 +95,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
     close: async () => {
       closed = true;
       wake.notify();
+      await line.close();
       await Promise.all([executor.close(), parts.replica?.executor.close()]);
     },
   };
