@@ -1,0 +1,57 @@
+// Watersmeet's answer: the handler runs once; what lost its append becomes a branch, and one merge takes in all that wait.
+import * as t from 'io-ts';
+import { counter, record, saga, sagaRuntime, toPromise } from 'watersmeet';
+import { openPostgres } from 'watersmeet/postgres';
+
+const tally = saga({
+  name: 'tally',
+  messages: { Add: t.type({ by: t.number }) },
+  sends: {},
+  events: { Added: t.type({ by: t.number }) },
+  state: t.type({ count: t.number }),
+  initialState: { count: 0 },
+  evolve: { Added: (state, { by }) => ({ count: state.count + by }) },
+  react: { Add: (_state, { by }) => ({ events: [{ type: 'Added', data: { by } }] }) },
+  onConflict: 'merge',
+  merge: { threeWay: record({ count: counter }) },
+});
+
+/** A saga's handler is a pure function, so that its work stands between its decision and the first append that carries it. */
+const workingStore = (store, work) => {
+  const decided = new Set();
+  return {
+    onReacted: ({ messageId }) => void decided.add(messageId),
+    store: {
+      ...store,
+      append: (request) => async () => {
+        const cause = request.events[0]?.metadata.causationId;
+        if (cause !== undefined && decided.delete(cause)) await work();
+        return store.append(request)();
+      },
+    },
+  };
+};
+
+export const merge = {
+  name: 'watersmeet, merge',
+  open: async (url, { poolMax }) => {
+    const store = await toPromise(openPostgres({ connectionString: url, poolMax, migrate: true }));
+    await Promise.all(Array.from({ length: poolMax }, () => toPromise(store.readAll({}))));
+    return {
+      /** A runtime of its own for each run: nothing is known of earlier ones. */
+      begin: (work) => {
+        const { onReacted, store: working } = workingStore(store, work);
+        const runtime = sagaRuntime(tally, { store: working, hooks: { onReacted } });
+        return {
+          handle: async (sagaId, id) => {
+            await toPromise(runtime.handle({ id, sagaId, type: 'Add', data: { by: 1 } }));
+            return true;
+          },
+          settle: (sagaId) => toPromise(runtime.resolve(sagaId)),
+          countOf: async (sagaId) => (await toPromise(runtime.load(sagaId))).state.count,
+        };
+      },
+      close: () => store.close(),
+    };
+  },
+};
