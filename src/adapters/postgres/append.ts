@@ -1,5 +1,6 @@
 /** Appends: one request to the server, and its answer in the words of the port. */
 import * as E from 'fp-ts/lib/Either.js';
+import type { RecordedEvent } from '../../core/event.js';
 import { expectedAfter, type StreamVersion } from '../../core/stream.js';
 import type { AppendError, AppendResult } from '../../store/event-store.js';
 import type { CheckedAppend } from '../../store/limits.js';
@@ -101,6 +102,72 @@ export const appendAll = async (
 const oneOf = (outcome: Outcome): OneOutcome =>
   E.isLeft(outcome) ? outcome : E.right(outcome.right[0] as AppendResult);
 
+interface Answered {
+  readonly request: CheckedAppend;
+  readonly answer: AppendAnswer;
+}
+
+/** The version that a refusal in a shared statement tells without the tail that was asked for; undefined for all else. */
+const versionWithoutTail = ({ request, answer }: Answered): number | undefined =>
+  'refused' in answer &&
+  answer.answer.outcome === 'conflict' &&
+  answer.answer.tail === null &&
+  request.tailMax > 0
+    ? answer.answer.version
+    : undefined;
+
+const streamOf = ({ request: { tenant, streamName } }: Answered): string =>
+  JSON.stringify([tenant, streamName]);
+
+/** What the refused of one stream have missed, all of it read at once. Events stay what they are, so that each may have its part. */
+const readTails = async (
+  context: SqlContext,
+  ofStream: ReadonlyArray<Answered>,
+): Promise<ReadonlyArray<RecordedEvent>> => {
+  const { tenant, streamName } = (ofStream[0] as Answered).request;
+  const bounds = ofStream.map((one) => {
+    const after = expectedAfter(one.request.expected);
+    return { after, to: Math.min(versionWithoutTail(one) ?? after, after + one.request.tailMax) };
+  });
+  const from = Math.min(...bounds.map(({ after }) => after)) + 1;
+  const count = Math.max(...bounds.map(({ to }) => to)) - from + 1;
+  const page = [tenant, streamName, String(from), String(count)];
+  return eventsOf(await ask(context, context.statements.readStreamForwards, page));
+};
+
+const withTail = (
+  { request, answer }: Answered,
+  events: ReadonlyArray<RecordedEvent>,
+): OneOutcome | undefined => {
+  const actual = versionWithoutTail({ request, answer }) as number;
+  const after = expectedAfter(request.expected);
+  const tail = events.filter(({ version }) => version > after && version <= actual).slice(0, request.tailMax);
+  if (tail.length < Math.min(actual - after, request.tailMax)) return undefined;
+  const refusal = oneOf(outcomeOf([request], answer));
+  return E.isLeft(refusal) && refusal.left._tag === 'VersionConflict'
+    ? E.left({ ...refusal.left, tail })
+    : refusal;
+};
+
+/** The outcomes of a shared statement. Where a tail cannot be read any more, its append is sent again by itself, and refused by itself. */
+const withTails = async (
+  context: SqlContext,
+  all: ReadonlyArray<Answered>,
+): Promise<ReadonlyArray<OneOutcome | LateOutcome>> => {
+  const streams = new Map<string, Answered[]>();
+  for (const one of all)
+    if (versionWithoutTail(one) !== undefined)
+      streams.set(streamOf(one), [...(streams.get(streamOf(one)) ?? []), one]);
+  const tails = new Map<string, ReadonlyArray<RecordedEvent>>();
+  for (const [stream, ofStream] of streams)
+    tails.set(stream, await readTails(context, ofStream).catch(() => []));
+  return all.map((one) => {
+    if (versionWithoutTail(one) === undefined) return oneOf(outcomeOf([one.request], one.answer));
+    const again: LateOutcome = async () => oneOf(await appendAll(context, [one.request]));
+    return withTail(one, tails.get(streamOf(one)) ?? []) ?? again;
+  });
+};
+
 /**
  * Appends several in one statement and one commit, each with its own outcome; those of one stream one after the other. Where the
  * statement as a whole came to nothing, or nobody knows what it came to, each is seen to alone: then its outcome is how to ask for it.
@@ -118,7 +185,10 @@ export const appendShared = async (
       const answers = isOne ? [answerOf<AppendAnswer>(rows)] : answerOf<ReadonlyArray<AppendAnswer>>(rows);
       if (answers.length !== appends.length)
         throw new TypeError(`the server answered ${answers.length} appends, not ${appends.length}`);
-      return appends.map(({ request }, index) => oneOf(outcomeOf([request], answers[index] as AppendAnswer)));
+      return await withTails(
+        context,
+        appends.map(({ request }, index) => ({ request, answer: answers[index] as AppendAnswer })),
+      );
     } catch (error) {
       const fault = faultOf(error);
       if (fault._tag === 'ConnectionLost')

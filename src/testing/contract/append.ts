@@ -193,6 +193,43 @@ const answers: ReadonlyArray<ContractTest> = [
     },
   },
   {
+    title:
+      'data that is null comes back as null, from an event alone, in a batch, and among appends of others',
+    run: async ({ store }) => {
+      const some = [aStream(), aStream(), aStream(), aStream()];
+      const batches = some.map((_, index) => [anEvent('Nothing', null), ...events(index)]);
+      await append(store, some[0] as StreamName, batches[0] ?? []);
+      await Promise.all(some.slice(1).map((name, index) => append(store, name, batches[index + 1] ?? [])));
+      for (const [index, streamName] of some.entries())
+        same(asWritten(await wholeStream(store, { streamName })), batches[index]);
+    },
+  },
+  {
+    title: 'many that are refused at once are each told what they missed, as much as they asked for',
+    run: async ({ store }) => {
+      const { streamName } = await streamAt(store, 9);
+      const asked = [
+        ...[0, 1, 4, 8].flatMap((after) =>
+          [1, 3, 20].map((tailMax) => ({ expected: exactly(after), tailMax })),
+        ),
+        { expected: noStream, tailMax: 5 },
+        { expected: exactly(7), tailMax: 0 },
+      ];
+      const refusals = await Promise.all(
+        asked.map((one) =>
+          refused(store.append({ streamName, events: events(1), ...one }), 'VersionConflict'),
+        ),
+      );
+      for (const [index, { tail, actual, alreadyRecorded }] of refusals.entries()) {
+        const { expected, tailMax } = asked[index] as (typeof asked)[number];
+        const after = expected._tag === 'exactly' ? expected.version : 0;
+        same([actual, alreadyRecorded], [9, []]);
+        const last = Math.min(9, after + tailMax);
+        same(tail && versionsOf(tail), tailMax === 0 ? undefined : numbersFrom(after + 1, last));
+      }
+    },
+  },
+  {
     title: 'what a writer does to its objects after an append changes nothing that is recorded',
     run: async ({ store }) => {
       const streamName = aStream();
