@@ -19,7 +19,7 @@ import {
   versionAt,
   type WirePosition,
 } from './positions.js';
-import { allEvents, streamItems } from './reading.js';
+import { allEvents, headPosition, readVisible, streamItems } from './reading.js';
 import { refuse } from './status.js';
 import { fillPosition, fillServed, type IdForm, keyOf, streamIdFrom, streamMessageOf } from './wire.js';
 
@@ -107,7 +107,7 @@ const readStream = async (
   // Clients that know these messages say so.
   const tellsBounds = (options.getControlOption()?.getCompatibility() ?? 0) >= 1;
   let version = 0;
-  for await (const item of streamItems(context, streamId, read)) {
+  for await (const item of streamItems(context, streamId, read, signal)) {
     if (signal.aborted) return;
     if (item._tag === 'NotFound') await write(answers.notFound(streamId));
     else if (item._tag === 'Bounds') {
@@ -144,7 +144,8 @@ const readAll = async (
   if (after === 'nothing') return;
   const hand = async (event: RecordedEvent): Promise<void> =>
     write(answers.event(await served(context, event, options.getResolveLinks())));
-  for await (const event of allEvents(context, { direction, after, maxCount: countOf(options), filter })) {
+  const read = { direction, after, maxCount: countOf(options), filter };
+  for await (const event of allEvents(context, read, signal)) {
     if (signal.aborted) return;
     await hand(event);
   }
@@ -163,31 +164,44 @@ const answerOf = (answers: Answers, item: FeedItem): ReadResp => {
   }
 };
 
-const subscribedStream = (
+/** The revision of the last event; -1 where there is none. */
+const lastRevision = async (context: ServerContext, streamId: string): Promise<number> =>
+  (await readVisible(context, streamId, { direction: 'backwards', maxCount: 1 })).version - 1;
+
+// The end is settled before the subscription is confirmed: whoever writes once it is has the event delivered.
+const subscribedStream = async (
   context: ServerContext,
   options: Options,
   stream: ReadReq.Options.StreamOptions,
   signal: AbortSignal,
-): AsyncIterable<FeedItem> => {
+): Promise<AsyncIterable<FeedItem>> => {
   const streamId = streamIdFrom(stream.getStreamIdentifier());
   // Refused before it is confirmed.
   keyOf(streamId);
   const resolveLinks = options.getResolveLinks();
   const revision = BigInt.asUintN(64, BigInt(stream.getRevision()));
-  const after = stream.hasRevision() ? versionAt(revision) - 1 : stream.hasEnd() ? 'end' : 'start';
+  const after = stream.hasRevision()
+    ? versionAt(revision) - 1
+    : stream.hasEnd()
+      ? await lastRevision(context, streamId)
+      : 'start';
   return context.feed.followStream(streamId, after, { resolveLinks, signal });
 };
 
-const subscribedAll = (
+const subscribedAll = async (
   context: ServerContext,
   options: Options,
   all: ReadReq.Options.AllOptions,
   signal: AbortSignal,
-): AsyncIterable<FeedItem> => {
+): Promise<AsyncIterable<FeedItem>> => {
   const filter = requestedFilter(options);
   const from = positionOfRequest(all);
   const resolveLinks = options.getResolveLinks();
-  const after = typeof from === 'string' ? from : from.commit === 0n ? startPosition : positionAt(from);
+  if (from === 'end') {
+    const after = (await headPosition(context)) ?? startPosition;
+    return context.feed.followAll(after, { filter, resolveLinks, signal });
+  }
+  const after = from === 'start' || from.commit === 0n ? startPosition : positionAt(from);
   return context.feed.followAll(after, { filter, resolveLinks, signal });
 };
 
@@ -199,12 +213,11 @@ const subscribe = async (
   const stream = options.getStream();
   const all = options.getAll();
   const answers = answersFor(context, options);
-  const items =
-    stream !== undefined
-      ? subscribedStream(context, options, stream, signal)
-      : all !== undefined
-        ? subscribedAll(context, options, all, signal)
-        : refuse('INVALID_ARGUMENT', 'The subscription names neither a stream nor all of them.');
+  const items = await (stream !== undefined
+    ? subscribedStream(context, options, stream, signal)
+    : all !== undefined
+      ? subscribedAll(context, options, all, signal)
+      : refuse('INVALID_ARGUMENT', 'The subscription names neither a stream nor all of them.'));
   await write(answers.confirmation());
   for await (const item of items) await write(answerOf(answers, item));
 };

@@ -1,21 +1,14 @@
 /** One append of a client to the store: what it expects, in the words of either side, and what a deleted stream makes of it. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { EventData } from '../core/event.js';
 import { taggedError } from '../core/fault.js';
 import { any, type ExpectedVersion, exactly, noStream, streamExists } from '../core/stream.js';
 import type { AppendResult } from '../store/event-store.js';
 import type { ServerContext } from './context.js';
-import {
-  deletedMark,
-  deletesByHand,
-  isDeleted,
-  isMetastream,
-  metadataType,
-  readMetastream,
-} from './metadata.js';
+import { isDeleted, readMetastream, subjectOf } from './metadata.js';
+import { appendMetadata, versionOf, type Written } from './metadata-appending.js';
 import { revisionOf, versionAt } from './positions.js';
 import { propertyMissing, refuse, type Refused, refusalOfStore } from './status.js';
-import { jsonContentType, storedFormOf, type WireEvent, withMark } from './stored-form.js';
+import { jsonContentType, rawFormOf, storedFormOf, type WireEvent } from './stored-form.js';
 import { idOf, keyOf } from './wire.js';
 import type { UUID } from '@eventstore/db-client/generated/shared_pb.js';
 
@@ -76,28 +69,6 @@ export type AppendOutcome =
   | { readonly _tag: 'WrongExpectedVersion'; readonly actual: number }
   | { readonly _tag: 'Refused'; readonly refusal: Refused };
 
-/** The version of a stream; what is refused here is refused by the append as well, in the right words. */
-const versionOf = async ({ store }: ServerContext, streamId: string): Promise<number> => {
-  const request = { ...keyOf(streamId), direction: 'backwards', maxCount: 1, includeArchived: true } as const;
-  const page = await store.readStream(request)();
-  return E.isRight(page) ? page.right.version : 0;
-};
-
-/** Whoever writes metadata of a deleted stream does not bring back what was deleted: the mark goes on. */
-const keptDeleted = async (
-  context: ServerContext,
-  metastream: string,
-  events: ReadonlyArray<EventData>,
-): Promise<ReadonlyArray<EventData>> => {
-  const streamId = metastream.slice(2);
-  if (!isMetastream(metastream) || isMetastream(streamId) || streamId === '') return events;
-  const { deletedAt } = (await readMetastream(context.store, streamId)).rules;
-  const version = events.some(deletesByHand) ? await versionOf(context, streamId) : undefined;
-  const mark = version ?? deletedAt;
-  if (mark === undefined) return events;
-  return events.map((event) => (event.type === metadataType ? withMark(event, deletedMark, mark) : event));
-};
-
 /** Whether the stream has events, all of them deleted. */
 const isGone = async (context: ServerContext, streamId: string): Promise<boolean> => {
   const version = await versionOf(context, streamId);
@@ -110,11 +81,15 @@ export const append = async (context: ServerContext, request: AppendOfClient): P
   const { store, limits } = context;
   if (streamId === '$all') return refuse('PERMISSION_DENIED', 'Nobody appends to $all.', 'access-denied');
   const key = keyOf(streamId);
-  const events = await keptDeleted(context, streamId, request.events.map(storedFormOf));
+  const subject = subjectOf(streamId);
+  const events = request.events.map(subject === undefined ? storedFormOf : rawFormOf);
   // The store knows nothing of deletion: for it the stream exists.
   if (expected === 'stream_exists' && (await isGone(context, streamId)))
     return { _tag: 'WrongExpectedVersion', actual: 0 };
-  const written = (version: ExpectedVersion) => store.append({ ...key, expected: version, events })();
+  const written = (version: ExpectedVersion): Promise<Written> =>
+    subject === undefined
+      ? store.append({ ...key, expected: version, events })()
+      : appendMetadata(context, subject, { ...key, expected: version, events });
   let answer = await written(expectedVersionOf(expected));
   if (expected === 'no_stream' && E.isLeft(answer) && answer.left._tag === 'VersionConflict') {
     // A stream that was deleted begins again where it ended; an append that did so before is recognised there.

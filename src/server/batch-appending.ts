@@ -21,17 +21,25 @@ type Call = ServerDuplexStream<BatchAppendReq, BatchAppendResp>;
 const runningMax = 64;
 /** Appends of one connection that are begun and not complete. */
 const pendingMax = 4_096;
+/** How many of the largest appends those may hold between them. */
+const pendingSizes = 4;
+/** What an event counts there besides its bytes: one without any is held as well. */
+const eventOverhead = 16;
 
 /** An append that is not complete, or is at work. */
 interface Pending {
   readonly correlation: UUID | undefined;
   readonly options: BatchOptions;
   readonly events: WireEvent[];
+  /** Bytes and number of the events that are held. */
   bytes: number;
+  count: number;
   /** Answered already, as too large, wrong or late: what still comes of it is dropped. */
   isAnswered: boolean;
   /** Calls off the deadline. */
   callOff: () => void;
+  /** Drops the events that are held until the append is complete. */
+  drop: () => void;
 }
 
 const failed: Refused = refused('INTERNAL', 'The server failed; its log says why.');
@@ -69,18 +77,58 @@ const begin = (message: BatchAppendReq): Pending => {
     options: batchOptionsOf(sent),
     events: [],
     bytes: 0,
+    count: 0,
     isAnswered: false,
     callOff: () => undefined,
+    drop: () => undefined,
   };
 };
 
-const addEvents = (one: Pending, message: BatchAppendReq, appendBytesMax: number): void => {
-  for (const proposed of message.getProposedMessagesList()) {
-    const event = proposedEvent(proposed);
-    one.bytes += wireBytes(event);
-    if (one.bytes > appendBytesMax) throw taggedError(appendTooLarge(appendBytesMax));
+/** The appends of a connection that are begun and not complete, as many and as large as they may be. */
+const makePending = (appendBytesMax: number) => {
+  const begun = new Map<string, Pending>();
+  const bytesMax = pendingSizes * appendBytesMax;
+  let bytesHeld = 0;
+  const release = (one: Pending): void => {
+    bytesHeld -= one.bytes + eventOverhead * one.count;
+    one.bytes = 0;
+    one.count = 0;
+    one.drop = () => undefined;
+  };
+  const hold = (one: Pending, event: WireEvent): void => {
+    const bytes = wireBytes(event);
+    if (one.bytes + bytes > appendBytesMax) throw taggedError(appendTooLarge(appendBytesMax));
+    if (bytesHeld + bytes + eventOverhead > bytesMax)
+      refuse(
+        'RESOURCE_EXHAUSTED',
+        `Appends that were begun and not completed hold ${bytesMax} bytes at most.`,
+      );
+    one.bytes += bytes;
+    one.count += 1;
+    bytesHeld += bytes + eventOverhead;
     one.events.push(event);
-  }
+  };
+  return {
+    get: (id: string): Pending | undefined => begun.get(id),
+    all: () => begun.values(),
+    add: (id: string, one: Pending): void => {
+      if (begun.size >= pendingMax)
+        refuse('RESOURCE_EXHAUSTED', `More than ${pendingMax} appends were begun and not completed.`);
+      begun.set(id, one);
+      one.drop = () => {
+        one.events.length = 0;
+        release(one);
+      };
+    },
+    addEvents: (one: Pending, message: BatchAppendReq): void => {
+      for (const proposed of message.getProposedMessagesList()) hold(one, proposedEvent(proposed));
+    },
+    /** The append is complete, or over: it keeps its events, and holds nothing back any more. */
+    take: (id: string, one: Pending): void => {
+      begun.delete(id);
+      release(one);
+    },
+  };
 };
 
 /** Answers appends, each once: in time or as late, with its outcome or a refusal. */
@@ -91,6 +139,7 @@ const answeringEach = (context: ServerContext, write: OpenCall<BatchAppendResp>[
     if (one.isAnswered) return;
     one.isAnswered = true;
     one.callOff();
+    one.drop();
     // Where the call is over nobody waits for the answer.
     await write(answers.answer(one.correlation, one.options, outcome)).catch(() => undefined);
   };
@@ -115,14 +164,12 @@ const answeringEach = (context: ServerContext, write: OpenCall<BatchAppendResp>[
 
 const batch = (context: ServerContext, write: OpenCall<BatchAppendResp>['write']) => {
   const each = answeringEach(context, write);
-  const pending = new Map<string, Pending>();
+  const pending = makePending(context.limits.appendBytesMax);
   const lines = makeLines();
   const started = (id: string, message: BatchAppendReq): Pending => {
-    if (pending.size >= pendingMax)
-      return refuse('RESOURCE_EXHAUSTED', `More than ${pendingMax} appends were begun and not completed.`);
     const one = begin(message);
+    pending.add(id, one);
     each.watchDeadline(one);
-    pending.set(id, one);
     return one;
   };
   const run = async (one: Pending): Promise<void> => {
@@ -142,20 +189,19 @@ const batch = (context: ServerContext, write: OpenCall<BatchAppendResp>['write']
       const one = pending.get(id) ?? started(id, message);
       if (!one.isAnswered)
         try {
-          addEvents(one, message, context.limits.appendBytesMax);
+          pending.addEvents(one, message);
         } catch (thrown) {
-          one.events.length = 0;
           await each.refuse(one, thrown);
         }
       if (!message.getIsFinal()) return;
-      pending.delete(id);
+      pending.take(id, one);
       if (one.isAnswered) return;
       await lines.room();
       lines.put(Buffer.from(one.options.streamBytes).toString('latin1'), () => run(one));
     },
     /** Resolves when all complete appends are answered; what is not complete is dropped. */
     finish: async (): Promise<void> => {
-      for (const one of pending.values()) one.callOff();
+      for (const one of pending.all()) one.callOff();
       await lines.empty();
     },
   };

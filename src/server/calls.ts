@@ -27,10 +27,15 @@ const drained = (call: Pick<Writable, 'once' | 'off'>, signal: AbortSignal): Pro
   new Promise((resolve) => {
     const done = (): void => {
       call.off('drain', done);
+      call.off('cancelled', done);
+      call.off('close', done);
       signal.removeEventListener('abort', done);
       resolve();
     };
     call.once('drain', done);
+    // A signal that aborted earlier, as when the server closes, tells nothing more of the client.
+    call.once('cancelled', done);
+    call.once('close', done);
     signal.addEventListener('abort', done, { once: true });
   });
 

@@ -13,11 +13,13 @@ import type { ServerContext } from './context.js';
 import { deletedMark, isDeleted, metadataType, metastreamOf, readMetastream } from './metadata.js';
 import { headPosition } from './reading.js';
 import { refuse, wrongExpectedVersion } from './status.js';
-import { serverEventOf } from './stored-form.js';
+import { markOf, serverEventOf } from './stored-form.js';
 import { keyOf } from './wire.js';
 
 /** The event that a stream without events is given, so that it can be closed. */
 export const tombstoneType = '$streamDeleted';
+/** The mark on that event. A stream with nothing else is as good as none: its closing is under way, or failed half-way. */
+const closingMark = 'closing';
 
 /** How often a deletion that others were quicker than is done again. */
 const attemptsMax = 16;
@@ -30,26 +32,26 @@ export interface DeletionOfClient {
 /** How the stream stands for its clients. */
 const standing = async ({ store }: ServerContext, streamId: string) => {
   const request = { ...keyOf(streamId), direction: 'backwards', maxCount: 1, includeArchived: true } as const;
-  const [page, metastream] = await Promise.all([
-    store.readStream(request)(),
-    readMetastream(store, streamId),
-  ]);
+  const page = await store.readStream(request)();
   if (E.isLeft(page)) throw taggedError(page.left);
-  const { version } = page.right;
-  return { version, metastream, isGone: isDeleted(metastream.rules, version) };
+  const { version, events } = page.right;
+  const metastream = await readMetastream(store, streamId);
+  const last = events[0];
+  const isClosing = version === 1 && last !== undefined && markOf(last, closingMark) === true;
+  return { version, metastream, isGone: isDeleted(metastream.rules, version), isClosing };
 };
+
+type Standing = Awaited<ReturnType<typeof standing>>;
 
 const refuseVersion = ({ streamId, expected }: DeletionOfClient, actual: number): never => {
   throw taggedError(wrongExpectedVersion(streamId, expectedText(expected), revisionTold(actual)));
 };
 
-const checkExpected = (
-  deletion: DeletionOfClient,
-  { version, isGone }: { readonly version: StreamVersion; readonly isGone: boolean },
-): void => {
+const checkExpected = (deletion: DeletionOfClient, { version, isGone, isClosing }: Standing): void => {
   const { expected } = deletion;
-  // A deleted stream is none, but its last revision is still known to those who name it.
-  const seen = isGone && typeof expected !== 'bigint' ? (0 as StreamVersion) : version;
+  // A deleted stream is none, but its last revision is still known to those who name it; nobody knows of the event for closing.
+  const isNone = isClosing || (isGone && typeof expected !== 'bigint');
+  const seen = isNone ? (0 as StreamVersion) : version;
   if (!meets(expectedVersionOf(expected), seen)) refuseVersion(deletion, seen);
 };
 
@@ -106,9 +108,9 @@ export const deleteStream = async (context: ServerContext, deletion: DeletionOfC
   return tryAgain();
 };
 
-/** Gives a stream without events the one event that can be marked. */
+/** Gives a stream without events the one event that can be marked; where another was first the stream is looked at again. */
 const giveEvent = async ({ store }: ServerContext, streamId: string): Promise<void> => {
-  const events = [serverEventOf(newId(), tombstoneType, {})];
+  const events = [serverEventOf(newId(), tombstoneType, {}, { [closingMark]: true })];
   const answer = await store.append({ ...keyOf(streamId), expected: exactly(0), events })();
   if (E.isLeft(answer) && answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
 };
@@ -121,13 +123,10 @@ export const tombstoneStream = async (
   const { streamId } = deletion;
   const { store, feed } = context;
   refuseSystem(streamId);
-  let checked = false;
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     const stands = await standing(context, streamId);
-    if (!checked) checkExpected(deletion, stands);
+    checkExpected(deletion, stands);
     if (stands.version === 0) {
-      // The event that is written now is not what the client expects or does not expect.
-      checked = true;
       await giveEvent(context, streamId);
       continue;
     }

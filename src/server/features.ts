@@ -12,7 +12,6 @@ export const protocolVersion = '24.10.0';
 /** What a method can do besides what it always could; by path in lower case, as clients compare them. */
 const extras: ReadonlyArray<readonly [path: RegExp, features: ReadonlyArray<string>]> = [
   [/streams\.streams\/read$/, ['position', 'events']],
-  [/streams\.streams\/batchappend$/, ['deadline_duration']],
   [/persistent_subscriptions\.persistentsubscriptions\/(?!restartsubsystem)/, ['stream', 'all']],
 ];
 

@@ -34,17 +34,14 @@ export interface FollowAllOptions extends FollowOptions {
 
 /** Both ways of following reject with a `TaggedError`; `serviceErrorOf` in `status.ts` says it to a client. */
 export interface Feed {
-  /** Events of a stream (its name there) after a revision there, then live. */
+  /** Events of a stream (its name there) after a revision there, then live; -1 is before the first. */
   readonly followStream: (
     streamId: string,
-    afterRevision: number | 'start' | 'end',
+    afterRevision: number | 'start',
     options: FollowOptions,
   ) => AsyncIterable<FeedItem>;
   /** Events of all streams after a position of ours, then live. */
-  readonly followAll: (
-    after: Position | 'start' | 'end',
-    options: FollowAllOptions,
-  ) => AsyncIterable<FeedItem>;
+  readonly followAll: (after: Position | 'start', options: FollowAllOptions) => AsyncIterable<FeedItem>;
   /** Wakes followers of a stream that changed without an event, as by a tombstone. */
   readonly nudge: (streamId: string) => void;
   readonly close: () => Promise<void>;

@@ -6,7 +6,7 @@ import { comparePositions, type Position, startPosition } from '../core/stream.j
 import type { FeedContext, FeedItem, FollowAllOptions } from './feed-items.js';
 import { served } from './links.js';
 import type { LiveEvents } from './live-events.js';
-import { growingPages, headPosition } from './reading.js';
+import { growingPages } from './reading.js';
 
 /** The items that one event makes: itself where it passes, and a checkpoint when it is time for one. */
 const itemsFor = (context: FeedContext, { filter, resolveLinks }: FollowAllOptions) => {
@@ -44,7 +44,7 @@ const readPage = async (
 export async function* followAll(
   context: FeedContext,
   live: LiveEvents,
-  after: Position | 'start' | 'end',
+  after: Position | 'start',
   options: FollowAllOptions,
 ): AsyncGenerator<FeedItem, void, void> {
   const { signal, filter } = options;
@@ -52,13 +52,16 @@ export async function* followAll(
   const epoch = live.epoch();
   const itemsOf = itemsFor(context, options);
   const pages = growingPages();
-  let cursor = after === 'start' ? startPosition : after;
-  if (cursor === 'end') cursor = (await headPosition(context)) ?? startPosition;
+  let cursor: Position = after === 'start' ? startPosition : after;
   for (let round = 1; !signal.aborted; round += 1) {
     live.checkEpoch(epoch);
     if (round > 1) yield { _tag: 'FellBehind' };
     for (let isEnd = false; !isEnd || comparePositions(cursor, ring.start()) < 0; ) {
+      if (signal.aborted) return;
       const page = await readPage(context, live, cursor, pages.size());
+      // Of another life perhaps, in which the place means something else.
+      live.checkEpoch(epoch);
+      filter?.foresee?.(page.events);
       for (const event of page.events) {
         if (signal.aborted) return;
         yield* itemsOf(event);
@@ -70,25 +73,36 @@ export async function* followAll(
     // Who filters may have been given nothing for long: it learns how far it need not look again.
     if (filter !== undefined && cursor !== startPosition) yield { _tag: 'Checkpoint', position: cursor };
     yield { _tag: 'CaughtUp' };
-    cursor = yield* fromRing(live, cursor, itemsOf, signal);
+    cursor = yield* fromRing(live, cursor, itemsOf, options);
   }
 }
+
+/** Tells the filter of what is there from `number` on; answers what comes after it. */
+const foresee = (ring: LiveEvents['ring'], number: number, filter: FollowAllOptions['filter']): number => {
+  const end = ring.end();
+  if (filter?.foresee === undefined) return end;
+  const numbers = Array.from({ length: end - number }, (_, index) => number + index);
+  filter.foresee(numbers.flatMap((one) => ring.at(one) ?? []));
+  return end;
+};
 
 /** Live until the follower is lapped; answers how far it came. */
 async function* fromRing(
   { ring, waitForAny }: LiveEvents,
   from: Position,
   itemsOf: (event: RecordedEvent) => AsyncGenerator<FeedItem, void, void>,
-  signal: AbortSignal,
+  { signal, filter }: FollowAllOptions,
 ): AsyncGenerator<FeedItem, Position, void> {
   let cursor = from;
   let isBeyond = false;
+  let foreseen = 0;
   for (let number = ring.numberAfter(cursor); !signal.aborted && number >= ring.first(); ) {
     const event = ring.at(number);
     if (event === undefined) {
       await waitForAny(signal);
       continue;
     }
+    if (number >= foreseen) foreseen = foresee(ring, number, filter);
     number += 1;
     // The store may have shown events that came into the ring only now.
     isBeyond ||= comparePositions(event.position, cursor) > 0;

@@ -23,22 +23,11 @@ const fromRing = (
   return undefined;
 };
 
-const startVersion = async (
-  context: FeedContext,
-  streamId: string,
-  afterRevision: number | 'start' | 'end',
-): Promise<number> => {
-  if (afterRevision === 'start') return 0;
-  // What was read last is revision n, hence version n + 1.
-  if (afterRevision !== 'end') return afterRevision + 1;
-  return (await readVisible(context, streamId, { direction: 'backwards', maxCount: 1 })).version;
-};
-
 export async function* followStream(
   context: FeedContext,
   live: LiveEvents,
   streamId: string,
-  afterRevision: number | 'start' | 'end',
+  afterRevision: number | 'start',
   { resolveLinks, signal }: FollowOptions,
 ): AsyncGenerator<FeedItem, void, void> {
   const { tenant, streamName } = keyOf(streamId);
@@ -47,7 +36,8 @@ export async function* followStream(
   const epoch = live.epoch();
   const watch = live.watch(streamId);
   try {
-    let version = await startVersion(context, streamId, afterRevision);
+    // What was read last is revision n, hence version n + 1.
+    let version = afterRevision === 'start' ? 0 : afterRevision + 1;
     let isAnnounced = false;
     let looks = -1;
     while (!signal.aborted) {
@@ -59,6 +49,7 @@ export async function* followStream(
       const events = mustRead ? undefined : fromRing(live, isOurs, version);
       for await (const event of events ?? unread(context, streamId, version)) {
         if (signal.aborted) return;
+        live.checkEpoch(epoch);
         version = Math.max(version, event.version);
         if ('eventId' in event) yield { _tag: 'Event', event: await served(context, event, resolveLinks) };
       }

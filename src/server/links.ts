@@ -33,11 +33,12 @@ const targetEvent = async (
   const key = streamKeyOf(streamId);
   if (E.isLeft(key)) return undefined;
   const request = { ...key.right, from: version, maxCount: 1, includeArchived: true };
-  const [page, { rules }] = await Promise.all([store.readStream(request)(), readMetastream(store, streamId)]);
+  const page = await store.readStream(request)();
   if (E.isLeft(page)) {
     if (page.left._tag === 'StreamTombstoned') return undefined;
     throw taggedError(page.left);
   }
+  const { rules } = await readMetastream(store, streamId);
   const event = page.right.events[0];
   const stands = page.right.version;
   if (event === undefined || isDeleted(rules, stands) || version < firstVisible(rules, stands))

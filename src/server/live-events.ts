@@ -34,7 +34,7 @@ export interface LiveEvents {
 
 const ringLimits = { events: 4_096, bytes: 64 * 1024 * 1024 };
 /** Events that the subscription reads at once; they may be large. */
-const pageCount = 64;
+const pageCount = 16;
 const lookAgainMs = 60_000;
 const restartDelayMs = (attempt: number): number => Math.min(5_000, 100 * 2 ** Math.min(attempt, 8));
 

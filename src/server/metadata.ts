@@ -17,6 +17,11 @@ export const deletedMark = 'deletedAt';
 
 export const isMetastream = (streamId: string): boolean => streamId.startsWith('$$');
 export const metastreamOf = (streamId: string): string => `$$${streamId}`;
+/** The stream whose metadata a stream holds; `undefined` where it holds none that rules anything. */
+export const subjectOf = (streamId: string): string | undefined => {
+  const subject = streamId.slice(2);
+  return isMetastream(streamId) && subject !== '' && !isMetastream(subject) ? subject : undefined;
+};
 
 export interface StreamRules {
   /** The whole metadata as its writer gave it. */
@@ -77,9 +82,12 @@ export const rulesOf = (record: RecordedEvent | undefined): StreamRules => {
   };
 };
 
-/** Deleted, and nothing was appended since. */
+/**
+ * Deleted, and nothing was appended since. For rules that were read after the version: where they say more than it, the stream went on
+ * before it was deleted.
+ */
 export const isDeleted = ({ deletedAt }: StreamRules, version: number): boolean =>
-  version > 0 && deletedAt === version;
+  version > 0 && deletedAt !== undefined && deletedAt >= version;
 
 /** The first version that is read, of a stream at `version`. */
 export const firstVisible = ({ maxCount, truncateBefore }: StreamRules, version: number): number =>

@@ -9,6 +9,7 @@ import { pageDefault } from '../store/limits.js';
 import type { FeedContext } from './feed-items.js';
 import type { AllFilter } from './filter.js';
 import { firstVisible, isDeleted, isExpired, readMetastream } from './metadata.js';
+import { refuse } from './status.js';
 import { keyOf } from './wire.js';
 
 /** What reading needs of a server. */
@@ -24,6 +25,8 @@ export interface VisiblePage {
   readonly exists: boolean;
   /** Where the next page begins; undefined where this was the last. */
   readonly next: number | undefined;
+  /** The version that the stream had when it was deleted last; undefined where it never was. */
+  readonly deletedAt: number | undefined;
 }
 
 export interface StreamRange {
@@ -54,20 +57,20 @@ export const readVisible = async (
     ...(from !== undefined && { from: Math.min(Math.max(1, from), versionMax) }),
     includeArchived: true,
   };
-  const [{ rules }, page] = await Promise.all([
-    readMetastream(store, streamId),
-    toPromise(store.readStream(request)),
-  ]);
+  const page = await toPromise(store.readStream(request));
+  // Read after the events: so a deletion that came before one of them is known.
+  const { rules } = await readMetastream(store, streamId);
   const { version } = page;
+  const { deletedAt } = rules;
   if (version === 0 || isDeleted(rules, version))
-    return { events: [], version, first: version + 1, exists: false, next: undefined };
+    return { events: [], version, first: version + 1, exists: false, next: undefined, deletedAt };
   const first = firstVisible(rules, version);
   const time = now();
   const events = page.events.filter((event) => event.version >= first && !isExpired(rules, event, time));
-  return { events, version, first, exists: true, next: nextOf(range, page.next, first) };
+  return { events, version, first, exists: true, next: nextOf(range, page.next, first), deletedAt };
 };
 
-const pageEvents = { first: 64, most: pageDefault };
+const pageEvents = { first: 16, most: pageDefault };
 /** About what a page holds at most, where its events are large. */
 const pageBytes = 16 * 1024 * 1024;
 
@@ -107,17 +110,21 @@ export type StreamReadItem =
   | { readonly _tag: 'Bounds'; readonly first: number; readonly version: number }
   | { readonly _tag: 'Event'; readonly event: RecordedEvent };
 
-/** All of a read: its pages one after another, `Bounds` or `NotFound` first. */
+const deletedMeanwhile = (streamId: string): never =>
+  refuse('ABORTED', `Stream '${streamId}' was deleted while it was read. Read again to see it as it stands.`);
+
+/** All of a read: its pages one after another, `Bounds` or `NotFound` first. Ends early when the signal aborts. */
 export async function* streamItems(
   context: ReadingContext,
   streamId: string,
   read: StreamRead,
+  signal: AbortSignal,
 ): AsyncGenerator<StreamReadItem, void, void> {
   let left = read.maxCount;
   let from = read.from;
-  let isFirst = true;
+  let begun: VisiblePage | undefined;
   const pages = growingPages();
-  while (left > 0) {
+  while (left > 0 && !signal.aborted) {
     const { direction } = read;
     const maxCount = Math.min(left, pages.size());
     const page = await readVisible(context, streamId, {
@@ -125,12 +132,11 @@ export async function* streamItems(
       maxCount,
       ...(from !== undefined && { from }),
     });
-    if (!page.exists) {
-      if (isFirst) yield { _tag: 'NotFound' };
-      return;
-    }
-    if (isFirst) yield { _tag: 'Bounds', first: page.first, version: page.version };
-    isFirst = false;
+    // What was handed over already is gone, and what comes now is another stream, so to speak.
+    if (begun !== undefined && page.deletedAt !== begun.deletedAt) return deletedMeanwhile(streamId);
+    if (!page.exists) return yield { _tag: 'NotFound' };
+    if (begun === undefined) yield { _tag: 'Bounds', first: page.first, version: page.version };
+    begun ??= page;
     for (const event of page.events) yield { _tag: 'Event', event };
     pages.seen(page.events);
     left -= page.events.length;
@@ -149,19 +155,21 @@ export interface AllRead {
 
 const everything = { includeArchived: true };
 
-/** The events of all streams, as many as are asked for. */
+/** The events of all streams, as many as are asked for. Ends early when the signal aborts. */
 export async function* allEvents(
   { store }: ReadingContext,
   read: AllRead,
+  signal: AbortSignal,
 ): AsyncGenerator<RecordedEvent, void, void> {
   const { direction, filter } = read;
   let { after } = read;
   let left = read.maxCount;
   const pages = growingPages();
-  while (left > 0) {
+  while (left > 0 && !signal.aborted) {
     const maxCount = filter === undefined ? Math.min(left, pages.size()) : pages.size();
     const ask = { direction, maxCount, filter: everything, ...(after !== undefined && { after }) };
     const page = await toPromise(store.readAll(ask));
+    filter?.foresee?.(page.events);
     for (const event of page.events) {
       if (left <= 0) return;
       if (filter !== undefined && !filter.matches(streamIdOf(event), event.type)) continue;

@@ -59,7 +59,8 @@ export const makeRing = (limits: RingLimits, begin: Position): Ring => {
       }
     },
     reset: (position) => {
-      first += size();
+      // One more, so that those who have read to the end notice as well.
+      first += size() + 1;
       slots = [];
       head = 0;
       bytesHeld = 0;

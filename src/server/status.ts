@@ -90,6 +90,7 @@ export const refusalOfStore = (error: StoreError, appendBytesMax: number): Refus
         'PERMISSION_DENIED',
         `Stream '${streamIdOf(error)}' is archived, hence read-only. Mark it open to write again.`,
         'access-denied',
+        { watersmeet: 'stream-archived' },
       );
     case 'LimitExceeded':
       return error.limit === 'eventBytesMax' || error.limit === 'batchBytesMax'

@@ -80,16 +80,11 @@ const ownForm = (dataText: string, metadataText: string): Omit<EventData, 'event
 
 const usable = (value: Json | undefined): value is string => E.isRight(checkName('id', value, idBytesMax));
 
-/** How an event of a client is stored. Its type and id are the store's to judge. */
-export const storedFormOf = ({ eventId, type, contentType, data, metadata }: WireEvent): EventData => {
-  const isJson = contentType === jsonContentType;
+/** How an event is stored whose raw parts are kept, whatever it looks like. */
+export const rawFormOf = ({ eventId, type, contentType, data, metadata }: WireEvent): EventData => {
   const dataText = textOf(data);
   const metadataText = textOf(metadata);
-  if (isJson && dataText !== undefined && metadataText !== undefined) {
-    const own = ownForm(dataText, metadataText);
-    if (own !== undefined) return { eventId, type, ...own };
-  }
-  const body = isJson ? parsed(dataText) : undefined;
+  const body = contentType === jsonContentType ? parsed(dataText) : undefined;
   const form = parsed(metadataText);
   const correlationId = isObject(form) ? form['$correlationId'] : undefined;
   const causationId = isObject(form) ? form['$causationId'] : undefined;
@@ -110,6 +105,17 @@ export const storedFormOf = ({ eventId, type, contentType, data, metadata }: Wir
       },
     },
   };
+};
+
+/** How an event of a client is stored. Its type and id are the store's to judge. */
+export const storedFormOf = (event: WireEvent): EventData => {
+  const { eventId, type } = event;
+  const dataText = textOf(event.data);
+  const metadataText = textOf(event.metadata);
+  const isText =
+    event.contentType === jsonContentType && dataText !== undefined && metadataText !== undefined;
+  const own = isText ? ownForm(dataText, metadataText) : undefined;
+  return own === undefined ? rawFormOf(event) : { eventId, type, ...own };
 };
 
 /** An event of the server's own, JSON as a client would write it, with marks that clients do not see. */

@@ -136,6 +136,14 @@ describe('a fault', () => {
     ['invalid argument', error(3), 'Refused'],
     ['unimplemented', error(12), 'Refused'],
     ['permission denied', error(7, { exception: 'access-denied' }), 'Refused'],
+    [
+      'an archived stream',
+      error(7, { exception: 'access-denied', watersmeet: 'stream-archived' }),
+      'Archived',
+    ],
+    ['resources exhausted, as a proxy says that breaks a call off', error(8), 'Lost'],
+    ['data loss', error(15), 'Lost'],
+    ['unauthenticated', error(16), 'Refused'],
     ['not leader', error(5, { exception: 'not-leader' }), 'NotLeader'],
     ['stream deleted', error(9, { exception: 'stream-deleted' }), 'Deleted'],
     [

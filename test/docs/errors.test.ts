@@ -52,10 +52,10 @@ const notErrors: ReadonlySet<string> = new Set([
   'Left',
   // Faults between an adapter and its driver: each reaches the caller as one of the port's errors.
   ...['NotConnected', 'ConnectionLost', 'SqlRefused'],
-  ...['NotLeader', 'Deleted', 'WrongVersion', 'TooLarge'],
+  ...['NotLeader', 'Archived', 'Deleted', 'WrongVersion', 'TooLarge'],
   // What a server tells its clients in their own protocol, and what it hands from one part to the next.
   ...['WrongExpectedVersion', 'NotFound', 'Bounds', 'Checkpoint', 'FellBehind'],
-  ...['Deliver', 'Park', 'Stop', 'Unpark'],
+  ...['Deliver', 'Park', 'Stop', 'TakeBack', 'Unpark'],
 ]);
 
 interface Found {

@@ -55,7 +55,7 @@ describe('a persistent subscription', () => {
     group.connect('a', 2);
     offer('s-1', 's-2', 's-3', 's-4');
     expect(handed()).toEqual(['a:s-1', 'a:s-2']);
-    group.ack(['s-2']);
+    group.ack('a', ['s-2']);
     expect(handed()).toEqual(['a:s-3']);
     group.nack('a', ['s-1'], 'skip', '');
     expect(handed()).toEqual(['a:s-4']);
@@ -79,7 +79,7 @@ describe('a persistent subscription', () => {
     group.connect('b', 2);
     offer('s-1', 's-2', 's-3');
     expect(handed()).toEqual(['a:s-1', 'a:s-2', 'b:s-3']);
-    group.ack(['s-1']);
+    group.ack('a', ['s-1']);
     offer('s-4');
     expect(handed()).toEqual(['b:s-4']);
   });
@@ -90,7 +90,7 @@ describe('a persistent subscription', () => {
     group.connect('b', 5);
     offer('x-1', 'y-1', 'x-2', 'y-2');
     expect(handed()).toEqual(['a:x-1', 'b:y-1', 'b:y-2']);
-    group.ack(['x-1']);
+    group.ack('a', ['x-1']);
     expect(handed()).toEqual(['a:x-2']);
     group.disconnect('a');
     expect(handed()).toEqual(['b:x-2!']);
@@ -101,7 +101,7 @@ describe('a persistent subscription', () => {
     group.connect('a', 3);
     offer('s-1', 's-2', 's-3', 's-4');
     handed();
-    group.ack(['s-2']);
+    group.ack('a', ['s-2']);
     group.disconnect('a');
     group.connect('b', 9);
     expect(handed()).toEqual(['b:s-1!', 'b:s-3!', 'b:s-4']);
@@ -132,7 +132,7 @@ describe('a persistent subscription', () => {
     offer('s-1');
     handed();
     group.disconnect('a');
-    group.ack(['s-1']);
+    group.ack('a', ['s-1']);
     group.connect('b', 2);
     expect(handed()).toEqual([]);
   });
@@ -148,7 +148,7 @@ describe('a persistent subscription', () => {
     expect(handed()).toEqual(['a:s-1!!']);
     group.nack('a', ['s-1'], 'retry', '');
     expect(step(1)).toEqual([{ _tag: 'Park', id: 's-1', event: 's-1', reason: 'Reached retry count of 2' }]);
-    group.ack(['s-1']);
+    group.ack('a', ['s-1']);
     expect(step(1)).toEqual([]);
     group.parked('s-1');
     expect(step(1)).toEqual([{ _tag: 'Checkpoint', place: 0 }]);
@@ -174,8 +174,8 @@ describe('a persistent subscription', () => {
     group.nack('a', ['s-1'], 'stop', '');
     expect(step()).toEqual([
       { _tag: 'Stop', consumer: 'a' },
-      { _tag: 'Deliver', consumer: 'b', event: 's-1', retryCount: 1 },
-      { _tag: 'Deliver', consumer: 'b', event: 's-2', retryCount: 1 },
+      { _tag: 'Deliver', consumer: 'b', id: 's-1', event: 's-1', retryCount: 1 },
+      { _tag: 'Deliver', consumer: 'b', id: 's-2', event: 's-2', retryCount: 1 },
     ]);
   });
 
@@ -195,7 +195,7 @@ describe('a persistent subscription', () => {
     group.connect('a', 5);
     offer('s-1', 's-1', 't-1');
     expect(handed()).toEqual(['a:s-1', 'a:t-1']);
-    group.ack(['s-1']);
+    group.ack('a', ['s-1']);
     expect(handed()).toEqual(['a:s-1']);
   });
 
@@ -205,18 +205,18 @@ describe('a persistent subscription', () => {
     group.connect('a', 20);
     offer('s-1', 's-2', 's-3', 's-4', 's-5', 's-6', 's-7');
     checkpoints();
-    group.ack(['s-1', 's-3', 's-4']);
+    group.ack('a', ['s-1', 's-3', 's-4']);
     expect(checkpoints(500)).toEqual([]);
-    group.ack(['s-2']);
+    group.ack('a', ['s-2']);
     expect(checkpoints()).toEqual([]);
     expect(checkpoints(100)).toEqual([{ _tag: 'Checkpoint', place: 3 }]);
-    group.ack(['s-5']);
+    group.ack('a', ['s-5']);
     expect(checkpoints(200)).toEqual([]);
     expect(group.last()).toBe(4);
-    group.ack(['s-6', 's-7']);
+    group.ack('a', ['s-6', 's-7']);
     offer('s-8', 's-9', 's-10');
     checkpoints();
-    group.ack(['s-8', 's-9', 's-10']);
+    group.ack('a', ['s-8', 's-9', 's-10']);
     expect(checkpoints()).toEqual([{ _tag: 'Checkpoint', place: 9 }]);
     expect(group.last()).toBeUndefined();
   });
@@ -234,9 +234,9 @@ describe('a persistent subscription', () => {
       group.replay(number, number === 4 ? undefined : { id: `p-${number}`, pin: 'p', event: `p-${number}` });
     offer('s-1');
     expect(handed()).toEqual(['a:p-3', 'a:p-5', 'a:s-1']);
-    group.ack(['p-5']);
+    group.ack('a', ['p-5']);
     expect(step()).toEqual([]);
-    group.ack(['p-3']);
+    group.ack('a', ['p-3']);
     expect(step()).toEqual([{ _tag: 'Unpark', before: 6 }]);
   });
 
@@ -246,7 +246,7 @@ describe('a persistent subscription', () => {
     offer('s-1', 's-2');
     handed();
     handed(40);
-    group.ack(['s-1']);
+    group.ack('a', ['s-1']);
     const { consumers, ...figures } = group.figures();
     expect(figures).toEqual({
       totalItems: 2,

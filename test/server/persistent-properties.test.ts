@@ -124,11 +124,11 @@ class Play {
         break;
       }
       case 'ack': {
-        const [, id] = this.pick(what.which) ?? [];
-        if (id !== undefined) {
+        const [consumer, id] = this.pick(what.which) ?? [];
+        if (consumer !== undefined && id !== undefined) {
           this.let(id);
           this.finished(id);
-          this.group.ack([id]);
+          this.group.ack(consumer, [id]);
         }
         break;
       }
@@ -175,6 +175,9 @@ class Play {
           if (this.done.has(effect.id)) throw new Error(`${effect.id} is done, and was parked`);
           this.let(effect.id);
           this.parking.push(effect.id);
+          break;
+        case 'TakeBack':
+          // It was sent: an answer may come all the same.
           break;
         case 'Stop':
           this.held.delete(effect.consumer);

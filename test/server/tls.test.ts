@@ -90,6 +90,21 @@ const chosen = checks.filter(({ name }) => words.every((word) => name.includes(w
         if (lack === undefined) test(check.name, () => expectOk(made, check.name));
         else test.skip(`${check.name} (skipped: ${lack})`, () => undefined);
       }
+
+      test.each([
+        ['without TLS', () => `esdb://localhost:${serving.port}?tls=false`],
+        [
+          'without trust in who signed its certificate',
+          () => `esdb://admin:changeit@localhost:${serving.port}?tls=true`,
+        ],
+      ])('nobody connects %s', async (_, url) => {
+        const name = 'connection: the server tells its version and what it can do';
+        const { lines } = await runSuite(kind, url(), { words: [name] });
+        expect(lines.get(name)).toMatchObject({
+          outcome: 'error',
+          message: expect.stringContaining('UNAVAILABLE'),
+        });
+      });
     });
   },
 );

@@ -77,6 +77,10 @@ const onFault = async (context: StoreContext, sending: Sending, fault: ServerFau
       await context.marks.learnTombstone({ tenant, streamName });
       return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
     }
+    case 'Archived': {
+      const { tenant, streamName } = sending.request;
+      return E.left({ _tag: 'StreamArchived', tenant, streamName });
+    }
     case 'NotLeader':
     case 'Refused':
       return E.left(unreachable(fault));
@@ -116,5 +120,6 @@ export const append = async (context: StoreContext, given: AppendRequest): Promi
   const raw = { streamId, expected: rawExpectedOf(request.expected), events: request.events.map(proposed) };
   const large = tooLarge(context, raw);
   if (large !== undefined) return E.left(large);
-  return send(context, { request, raw, before: context.seen.anywhere() });
+  const sending = { request, raw, before: context.seen.anywhere() };
+  return unlessDeleted(context, key, () => send(context, sending));
 };

@@ -36,6 +36,11 @@ export interface RawPage {
   readonly events: ReadonlyArray<RawEvent>;
   /** False where there is no such stream, or it was deleted softly. */
   readonly found: boolean;
+  /**
+   * The read ended before it was done: what came is the beginning of what was asked for. So end reads of the global order only; nothing may
+   * have come where a filter lets so little pass that the server was looking for longer than a call may take.
+   */
+  readonly isCut: boolean;
 }
 
 export interface Watching {
@@ -132,6 +137,16 @@ export interface ConnectionOptions {
   readonly timers?: Timers;
 }
 
+/** Whether what came of a read that broke off is better than to read it all again. */
+const isOfUse = (
+  { streamId, filter }: RawRead,
+  events: ReadonlyArray<RawEvent>,
+  fault: ServerFault,
+): boolean =>
+  fault._tag === 'Lost' &&
+  streamId === undefined &&
+  (events.length > 0 || (filter !== undefined && fault.isLate === true));
+
 /** The calls themselves; they reject with whatever gRPC or the client gives. */
 const callsOf = ({ driver, client, timeoutMs }: ConnectionOptions) => {
   const inside = client as unknown as Inside;
@@ -148,13 +163,18 @@ const callsOf = ({ driver, client, timeoutMs }: ConnectionOptions) => {
   const read = async (request: RawRead): Promise<RawPage> => {
     const events: RawEvent[] = [];
     let found = true;
-    for await (const answer of await open(request, timeoutMs)) {
-      if (answer.hasStreamNotFound()) found = false;
-      const event = answer.getEvent();
-      const raw = event && rawEventOf(event);
-      if (raw !== undefined) events.push(raw);
+    try {
+      for await (const answer of await open(request, timeoutMs)) {
+        if (answer.hasStreamNotFound()) found = false;
+        const event = answer.getEvent();
+        const raw = event && rawEventOf(event);
+        if (raw !== undefined) events.push(raw);
+      }
+    } catch (error) {
+      if (isOfUse(request, events, faultOf(error))) return { events, found, isCut: true };
+      throw error;
     }
-    return { events, found };
+    return { events, found, isCut: false };
   };
   const append = ({ streamId, expected, events }: RawAppend, ms: number): Promise<AppendResp> =>
     inside.execute(

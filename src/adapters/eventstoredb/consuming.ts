@@ -1,19 +1,15 @@
 /** One consumer of a persistent subscription: handles what it is given, says so, and comes back after an outage. */
-import type {
-  PersistentSubscriptionToAll,
-  PersistentSubscriptionToStream,
-  ResolvedEvent,
-} from '@eventstore/db-client';
+import type { PersistentSubscriptionToAll, PersistentSubscriptionToStream } from '@eventstore/db-client';
+import type { ReadResp } from '@eventstore/db-client/generated/persistent_pb.js';
 import type { RecordedEvent } from '../../core/event.js';
 import { taggedError, thrownMessage } from '../../core/fault.js';
 import { defaultRetry, delayAfter, type RetryPolicy } from '../../core/retry.js';
-import { positionOf, type StreamVersion } from '../../core/stream.js';
 import type { Timers } from '../../store/timers.js';
 import { makeWake } from '../../store/wake.js';
 import type { Connection } from './connection.js';
 import { passes } from './filter.js';
 import { type GroupError, isAll, type PersistentGroup, streamOf } from './groups.js';
-import { type RawEvent, recordedOf } from './wire.js';
+import { type RawEvent, rawRecordOf, recordedOf } from './wire.js';
 
 export interface Delivery {
   /** Which attempt to handle this event, 1 is the first; those of consumers before this one are counted where the server knows of them. */
@@ -46,9 +42,18 @@ export interface Consuming {
   readonly stop: () => Promise<void>;
 }
 
-type Subscription = PersistentSubscriptionToStream | PersistentSubscriptionToAll;
+type Answered = Parameters<PersistentSubscriptionToStream['ack']>[0];
 
-interface Given extends ResolvedEvent {
+/** Of the client's subscription: what it needs besides its public face is how it makes events of messages. */
+type Subscription = (PersistentSubscriptionToStream | PersistentSubscriptionToAll) & {
+  convertGrpcEvent?: (read: ReadResp.ReadEvent) => Given;
+};
+
+/** What came, and what the client must know of it to answer. */
+interface Given {
+  readonly event: { readonly id: string } | undefined;
+  readonly link: { readonly id: string } | undefined;
+  readonly raw: RawEvent | undefined;
   readonly retryCount: number;
 }
 
@@ -56,22 +61,18 @@ const retryDefault: RetryPolicy = { ...defaultRetry, attemptsMax: 5, delayMs: 50
 const reconnectMaxMs = 5_000;
 const flushMs = 20;
 
-const bytesOf = (value: unknown): Uint8Array =>
-  ArrayBuffer.isView(value) ? (value as Uint8Array) : Buffer.from(JSON.stringify(value) ?? '');
+const idIn = (record: ReadResp.ReadEvent.RecordedEvent | undefined) => {
+  const id = record?.getId()?.getString();
+  return id === undefined ? undefined : { id };
+};
 
-/** What the client has taken apart, put together again. */
-const rawOf = ({ event }: Given): RawEvent | undefined =>
-  event && {
-    streamId: event.streamId,
-    eventId: event.id.toLowerCase(),
-    version: (Number(event.revision) + 1) as StreamVersion,
-    type: event.type,
-    isJson: event.isJson,
-    data: bytesOf(event.data),
-    metadata: event.metadata === undefined ? new Uint8Array() : bytesOf(event.metadata),
-    createdTicks: BigInt(event.created.getTime()) * 10_000n,
-    position: event.position && positionOf(event.position.commit, event.position.prepare),
-  };
+/** Takes the event's own bytes, as reads do: the client would parse them, and leave what is no JSON by its bytes but by its name undefined. */
+const givenOf = (read: ReadResp.ReadEvent): Given => ({
+  event: idIn(read.getEvent()),
+  link: idIn(read.getLink()),
+  raw: rawRecordOf(read.getEvent()),
+  retryCount: read.getRetryCount(),
+});
 
 /** Runs work of one key in order, and of different keys at once. */
 const inLanes = () => {
@@ -122,16 +123,16 @@ const answer = async (
   subscription: Subscription,
   given: Given,
 ): Promise<void> => {
-  const raw = rawOf(given);
-  const event = raw && recordedOf(raw);
+  const event = given.raw && recordedOf(given.raw);
   // What a link no longer leads to, and what passes the server's filter only, is nobody's.
   const isNobodys = event === undefined || !isWanted(event);
   const verdict = isNobodys ? undefined : await handled(handling, event, given.retryCount);
   if (verdict === 'stopped') return;
   // Where the connection broke meanwhile, nobody hears it, and the event comes again. The client may wait for ever for the pipe
   // to take it, so nobody waits for that.
+  const answered = given as unknown as Answered;
   const said =
-    verdict === undefined ? subscription.ack(given) : subscription.nack('park', verdict.reason, given);
+    verdict === undefined ? subscription.ack(answered) : subscription.nack('park', verdict.reason, answered);
   said.catch(() => undefined);
 };
 
@@ -140,7 +141,7 @@ type Lanes = ReturnType<typeof inLanes>;
 /** Takes what the server hands over, until the connection ends. Undefined where it ended without a word. */
 const takeAll = async (subscription: Subscription, take: (given: Given) => void): Promise<unknown> => {
   try {
-    for await (const given of subscription as AsyncIterable<Given>) take(given);
+    for await (const given of subscription as unknown as AsyncIterable<Given>) take(given);
     return undefined;
   } catch (error) {
     return error;
@@ -181,10 +182,13 @@ const open = (
   { client }: Connection,
   { group, source }: PersistentGroup,
   bufferSize: number,
-): Subscription =>
-  isAll(source)
+): Subscription => {
+  const subscription: Subscription = isAll(source)
     ? client.subscribeToPersistentSubscriptionToAll(group, { bufferSize })
     : client.subscribeToPersistentSubscriptionToStream(streamOf(source), group, { bufferSize });
+  subscription.convertGrpcEvent = givenOf;
+  return subscription;
+};
 
 export const consume = (
   connection: Connection,
@@ -216,7 +220,7 @@ export const consume = (
     subscription.on('confirmation', tellConnected);
     const take = (given: Given): void => {
       if (!signal.aborted)
-        lanes.run(given.event?.streamId ?? '', () => answer(handling, isWanted, subscription, given));
+        lanes.run(given.raw?.streamId ?? '', () => answer(handling, isWanted, subscription, given));
     };
     const error = await consumeOnce(subscription, lanes, { signal, pause }, take);
     return error === undefined

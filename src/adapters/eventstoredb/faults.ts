@@ -10,10 +10,12 @@ export type ServerFault =
   | { readonly _tag: 'Deleted'; readonly message: string }
   | { readonly _tag: 'WrongVersion'; readonly actual: StreamVersion; readonly message: string }
   | { readonly _tag: 'TooLarge'; readonly max: number; readonly message: string }
+  /** The store behind the server has archived the stream: servers of Watersmeet say so, by a word of their own. */
+  | { readonly _tag: 'Archived'; readonly message: string }
   /** The server will not do it; nothing was done. */
   | { readonly _tag: 'Refused'; readonly message: string }
-  /** No answer came. Whether the server has done it, or will yet do it, is not known. */
-  | { readonly _tag: 'Lost'; readonly message: string }
+  /** No answer came. Whether the server has done it, or will yet do it, is not known. `isLate`: the time that the call had was up. */
+  | { readonly _tag: 'Lost'; readonly isLate?: boolean; readonly message: string }
   | StoreClosed;
 
 interface GrpcError {
@@ -27,8 +29,12 @@ interface GrpcError {
   readonly _raw?: GrpcError | null;
 }
 
-/** Statuses after which nobody knows: cancelled, unknown, deadline exceeded, aborted, internal, unavailable. */
-const lostCodes: ReadonlySet<unknown> = new Set([1, 2, 4, 10, 13, 14]);
+/**
+ * Statuses by which a server says that it will not do it: invalid argument, not found, permission denied, failed precondition, out of range,
+ * unimplemented, unauthenticated. Any other may come from a proxy, or from the connection, after the server had the call.
+ */
+const refusalCodes: ReadonlySet<unknown> = new Set([3, 5, 7, 9, 11, 12, 16]);
+const deadlineExceeded = 4;
 
 /** An error that carries a fault. */
 export interface FaultError extends Error {
@@ -49,6 +55,12 @@ const actualOf = (error: GrpcError, raw: GrpcError): StreamVersion => {
   return (/^\d+$/.test(String(revision)) ? Number(revision) + 1 : 0) as StreamVersion;
 };
 
+/** By status alone. What has none was thrown on this side of the wire, while the call was put together or the host was looked for. */
+const byCode = ({ code }: GrpcError, message: string): ServerFault => {
+  if (refusalCodes.has(code)) return { _tag: 'Refused', message };
+  return code === deadlineExceeded ? { _tag: 'Lost', isLate: true, message } : { _tag: 'Lost', message };
+};
+
 /** Reads any thrown value as a fault. */
 export const faultOf = (thrown: unknown): ServerFault => {
   const carried = (thrown as Partial<FaultError> | null | undefined)?.fault;
@@ -56,6 +68,7 @@ export const faultOf = (thrown: unknown): ServerFault => {
   const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as GrpcError;
   const raw = error._raw ?? error;
   const message = thrownMessage(thrown);
+  if (textIn(raw, 'watersmeet') === 'stream-archived') return { _tag: 'Archived', message };
   switch (textIn(raw, 'exception') ?? error.type) {
     case 'not-leader':
       return { _tag: 'NotLeader', message };
@@ -71,10 +84,7 @@ export const faultOf = (thrown: unknown): ServerFault => {
       };
     case undefined:
     default:
-      // What has no status was thrown on this side of the wire, while the call was put together or the host was looked for.
-      return lostCodes.has(raw.code) || raw.code === undefined
-        ? { _tag: 'Lost', message }
-        : { _tag: 'Refused', message };
+      return byCode(raw, message);
   }
 };
 

@@ -54,11 +54,22 @@ const isWorthAgain = ({ _tag: tag }: ServerFault): boolean =>
   tag === 'WrongVersion' || tag === 'Lost' || tag === 'NotLeader';
 
 const rivals = (what: string): Error =>
-  faultError({ _tag: 'Lost', message: `${what} could not be written: others came first ${rivalsMax} times` });
+  faultError({
+    _tag: 'Lost',
+    message: `${what} could not be written: others came first again and again, or no answer came`,
+  });
+
+/** How long that may go on, in milliseconds: where reads are answered and appends are not, each attempt takes as long as a call may. */
+const rivalsMs = 20_000;
 
 /** A loop that reads, and writes what follows from it, until nobody is between. A connection that is gone ends it, by its read. */
-const settle = async <A>(what: string, attempt: () => Promise<A | undefined>): Promise<A> => {
-  for (let tries = 1; tries <= rivalsMax; tries += 1) {
+const settle = async <A>(
+  { timers }: Pick<Connection, 'timers'>,
+  what: string,
+  attempt: () => Promise<A | undefined>,
+): Promise<A> => {
+  const end = timers.now() + rivalsMs;
+  for (let tries = 1; tries <= rivalsMax && timers.now() < end; tries += 1) {
     const answer = await attempt();
     if (answer !== undefined) return answer;
   }
@@ -71,7 +82,7 @@ const lifeStreamId = ownStreamId('store');
 export const epochKeeper = (connection: Connection): (() => Promise<string>) => {
   let known: string | undefined;
   return async () => {
-    known ??= await settle('the epoch', async () => {
+    known ??= await settle(connection, 'the epoch', async () => {
       const { events } = await connection.read({
         streamId: lifeStreamId,
         backwards: false,
@@ -156,7 +167,7 @@ export const checkpointKeeper = (connection: Connection, epochOf: () => Promise<
       if (checkpoint.epoch !== storeEpoch)
         return E.left({ _tag: 'EpochChanged', checkpointEpoch: checkpoint.epoch, storeEpoch });
       const streamId = checkpointStreamId(subscriber);
-      await settle('the checkpoint', () => saveOnce(streamId, checkpoint));
+      await settle(connection, 'the checkpoint', () => saveOnce(streamId, checkpoint));
       return E.right(undefined);
     },
   };
@@ -210,5 +221,5 @@ export const markStream = async (
       return E.left({ _tag: 'OutcomeUnknown', streamName, eventIds: [], message });
     }
   };
-  return unlessDeleted(context, key, () => settle('the mark', markOnce));
+  return unlessDeleted(context, key, () => settle(connection, 'the mark', markOnce));
 };

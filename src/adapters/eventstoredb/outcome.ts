@@ -8,7 +8,7 @@ import { comparePositions, expectedAfter, startPosition, type StreamVersion } fr
 import type { AppendResult, OutcomeUnknown } from '../../store/event-store.js';
 import { conflictOf, type Outcome, resultOf, type Sending } from './answers.js';
 import type { StoreContext } from './context.js';
-import { faultOf, type ServerFault } from './faults.js';
+import { faultError, faultOf, type ServerFault } from './faults.js';
 import { placed } from './reading.js';
 import type { RawEvent } from './wire.js';
 
@@ -26,7 +26,7 @@ const unknown = ({ request }: Sending, message: string): OutcomeUnknown => ({
 const isExact = ({ request: { expected } }: Sending): boolean =>
   expected._tag === 'exactly' || expected._tag === 'noStream';
 
-/** The events of a stream that came since the append was sent, newest first. */
+/** The events of a stream that came since the append was sent, newest first. Rejects where there are too many of them. */
 async function* since({ connection }: StoreContext, { raw, before }: Sending): AsyncGenerator<RawEvent> {
   let from: StreamVersion | 'end' = 'end';
   for (let page = 1; page <= lookPagesMax; page += 1) {
@@ -44,6 +44,9 @@ async function* since({ connection }: StoreContext, { raw, before }: Sending): A
     if (events.length < lookPage || last === undefined || last === 1) return;
     from = (last - 1) as StreamVersion;
   }
+  // It may stand further back: to send it again could write it twice.
+  const message = `more than ${lookPagesMax * lookPage} events came since, too many to look through`;
+  throw faultError({ _tag: 'Refused', message });
 }
 
 /** Where the batch stands, if it was written since it was sent. */

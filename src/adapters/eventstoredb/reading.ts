@@ -26,7 +26,7 @@ import type { StoreContext } from './context.js';
 import { faultError, faultOf } from './faults.js';
 import { canMatch, passes, serverFilterOf, serverTypes } from './filter.js';
 import { later } from './seen.js';
-import { type RawEvent, recordedOf } from './wire.js';
+import { type RawEvent, recordedOf, type ServerFilter } from './wire.js';
 
 /** The server tells where in the global order an event of a stream stands only since it was taught to. */
 export const placed = (event: RawEvent): RawEvent => {
@@ -160,29 +160,63 @@ interface Stretch {
   readonly isEnd: boolean;
 }
 
-/** Reads on from a place. The server begins with the event at that place, so one more is asked for, and dropped. */
-export const readStretch = async (
+/** Reads on from a place. The server begins with the event at that place, so one more is asked for, and dropped. Undefined: nothing came in time. */
+const readOn = async (
   context: StoreContext,
   { after, count, backwards }: Order,
-  filter: ReturnType<typeof serverFilterOf>,
-): Promise<Stretch> => {
+  filter: ServerFilter | undefined,
+): Promise<Stretch | undefined> => {
   const { connection, seen, feed } = context;
   // Taken before the read: whatever comes before this place is seen by the read, or has been filtered out.
   const floor = backwards ? startPosition : feed.isLive() ? seen.inOrder() : await headOf(context);
   const begin = after === undefined || after === startPosition ? (backwards ? 'end' : 'start') : after;
   const asked = count + 1;
-  const page = await connection.read({ backwards, from: begin, count: asked, filter });
+  const page = await connection.read({ backwards, from: begin, count: asked, ...(filter && { filter }) });
   const sign = backwards ? -1 : 1;
   const isFresh = ({ position }: RawEvent): boolean =>
     after === undefined || comparePositions(position ?? startPosition, after) * sign > 0;
   const events = page.events.filter(isFresh).slice(0, count);
   const last = events.at(-1)?.position;
+  if (page.isCut) return last && { events, last, isEnd: false };
   if (page.events.length === asked) return { events, last: last ?? floor, isEnd: false };
   if (backwards) return { events, last: startPosition, isEnd: true };
   const end = later(later(after ?? startPosition, floor), last);
   seen.noteInOrder(end);
   return { events, last: end, isEnd: true };
 };
+
+/** Pages that are looked through for a filter that lets little pass, before it is said how far that came. */
+const lookPagesMax = 16;
+
+/** Does a filter's work on this side, where the server cannot do it in the time of a call: page after page, until something passes. */
+const readThrough = async (
+  context: StoreContext,
+  { after, count, backwards }: Order,
+  { on, regex }: ServerFilter,
+): Promise<Stretch> => {
+  const pattern = new RegExp(regex, 'u');
+  let from = after;
+  for (let page = 1; ; page += 1) {
+    const stretch = await readOn(context, { after: from, count: pageDefault, backwards }, undefined);
+    if (stretch === undefined) throw faultError({ _tag: 'Lost', message: 'no event came in time' });
+    const { last, isEnd } = stretch;
+    const passing = stretch.events.filter((event) =>
+      pattern.test(on === 'streamName' ? event.streamId : event.type),
+    );
+    const events = passing.slice(0, count);
+    if (events.length < passing.length)
+      return { events, last: events.at(-1)?.position ?? last, isEnd: false };
+    if (events.length > 0 || isEnd || page === lookPagesMax) return { events, last, isEnd };
+    from = last;
+  }
+};
+
+/** A stretch of the global order that passes the filter. */
+export const readStretch = async (
+  context: StoreContext,
+  order: Order,
+  filter: ServerFilter,
+): Promise<Stretch> => (await readOn(context, order, filter)) ?? (await readThrough(context, order, filter));
 
 export const readAll = async (
   context: StoreContext,

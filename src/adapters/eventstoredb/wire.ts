@@ -1,5 +1,6 @@
 /** Messages of the protocol, both ways: read requests and proposed events going out, events coming in. */
 import * as E from 'fp-ts/lib/Either.js';
+import type { ReadResp as GroupReadResp } from '@eventstore/db-client/generated/persistent_pb.js';
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 import type { EventData, RecordedEvent } from '../../core/event.js';
 import { metadataFormOf, readMetadataForm } from '../../core/eventstoredb/event-form.js';
@@ -164,9 +165,10 @@ const positionIn = (commit: string | number, prepare: string | number): Position
     ? undefined
     : positionOf(commit, prepare);
 
-/** The event itself, or the link where it is one: links are not followed. */
-export const rawEventOf = (read: ReadResp.ReadEvent): RawEvent | undefined => {
-  const record = read.getLink() ?? read.getEvent();
+/** A recorded event in a message, whichever service it belongs to. */
+type RecordMessage = ReadResp.ReadEvent.RecordedEvent | GroupReadResp.ReadEvent.RecordedEvent;
+
+export const rawRecordOf = (record: RecordMessage | undefined): RawEvent | undefined => {
   const identifier = record?.getStreamIdentifier();
   const id = record?.getId();
   if (record === undefined || identifier === undefined || id === undefined) return undefined;
@@ -193,6 +195,10 @@ const parsed = (bytes: Uint8Array): Json | undefined => {
 };
 
 const base64 = (bytes: Uint8Array): JsonObject => ({ base64: Buffer.from(bytes).toString('base64') });
+
+/** The event itself, or the link where it is one: links are not followed. */
+export const rawEventOf = (read: ReadResp.ReadEvent): RawEvent | undefined =>
+  rawRecordOf(read.getLink() ?? read.getEvent());
 
 /** Data that is no JSON is kept whole under `headers.eventstoredb`, and so is such metadata. */
 const contentOf = ({ data, isJson, metadata }: RawEvent) => {

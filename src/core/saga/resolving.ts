@@ -8,7 +8,7 @@ import type { EventData, EventMetadata } from '../event.js';
 import { derivedId } from '../ids.js';
 import { deepFreeze, deepFreezeWith, hashOf, type Json } from '../json.js';
 import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from '../merge/merge.js';
-import { decideFates, planCompensations, sortEvents } from './merge-fates.js';
+import { decideFates, type Fates, planCompensations, sortEvents } from './merge-fates.js';
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
 import { type AnyTimeout, type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
@@ -88,6 +88,16 @@ const defaultOnMerged = <S, Ev extends AnyEvent>(info: MergedInfo<S, Ev>): React
   complete: info.conflict.branches.some((branch) => branch.completes),
 });
 
+/** Whether a message of a key has left in this epoch, or leaves with this merge. */
+const leavesBefore = (
+  log: Pick<SagaLog, 'isSent'>,
+  late: SagaMergedRecord['late'],
+  { released }: Fates,
+): ((key: string) => boolean) => {
+  const keys = new Set(released.map(({ key }) => key));
+  return (key) => keys.has(key) || (late !== 'reopen' && log.isSent(key));
+};
+
 const finish = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
@@ -124,8 +134,6 @@ const finish = <S, Ev extends AnyEvent>(
   ]);
   const reaction: Reaction<Ev, AnyEvent, AnyTimeout> =
     late === 'reject' ? {} : (saga.onMerged ?? defaultOnMerged)(info);
-  const keys = new Set(fates.right.released.map(({ key }) => key));
-  const isSent = (key: string): boolean => keys.has(key) || (late !== 'reopen' && log.isSent(key));
   const sends = encodeMessages(saga, [mergeId], (reaction.send ?? []) as ReadonlyArray<AnyEvent>);
   if (E.isLeft(sends)) return E.left(unusable(sends.left));
   const wishes = encodeWishes(saga, [mergeId], reaction);
@@ -147,7 +155,7 @@ const finish = <S, Ev extends AnyEvent>(
       rejected: standing.right.rejected,
       added: standing.right.added,
       messages: fates.right.fates,
-      sends: cancelRepeatedKeys(sends.right, isSent),
+      sends: cancelRepeatedKeys(sends.right, leavesBefore(log, late, fates.right)),
       compensations: compensations.right,
       ...(timeouts !== undefined && { timeouts }),
       late,

@@ -72,7 +72,7 @@ export const openCounter = <E>(
       strategy.disconnected(consumer);
       for (const held of consumer.held()) {
         const item = table.find(held);
-        if (item !== undefined) table.again(item);
+        if (item !== undefined) table.again(item, consumer);
       }
     },
     handOutAll: (fresh) => {

@@ -37,6 +37,8 @@ export interface FeedingTerms {
   readonly signal: AbortSignal;
   /** Something was brought. */
   readonly onBrought: () => void;
+  /** The store lives another life than it did when the group began: nothing more is brought. */
+  readonly onEpochChanged: () => void;
 }
 
 type Terms = FeedingTerms & { readonly context: ServerContext };
@@ -99,7 +101,7 @@ const openIntake = ({ entry, group, start }: Terms) => {
 };
 
 export const openFeeding = (context: ServerContext, terms: FeedingTerms): Feeding => {
-  const { entry, filter, group, signal, onBrought } = terms;
+  const { entry, filter, group, signal, onBrought, onEpochChanged } = terms;
   const { resolveLinks, liveBufferSize, historyBufferSize } = entry.settings;
   const intake = openIntake({ ...terms, context });
   const gate = openGate(() => group.hasRoom(intake.isLive() ? liveBufferSize : historyBufferSize), signal);
@@ -126,6 +128,7 @@ export const openFeeding = (context: ServerContext, terms: FeedingTerms): Feedin
         const tag = taggedOf(thrown)?._tag;
         if (signal.aborted || tag === 'StreamTombstoned' || tag === 'StoreClosed') return;
         context.onError(thrown);
+        if (tag === 'EpochChanged') return onEpochChanged();
         if (intake.place() !== before) attempt = 1;
         await wake.wait(
           delayAfter(patience, attempt, () => 1),

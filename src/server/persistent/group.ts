@@ -24,7 +24,15 @@ export type { GroupMessage } from './table.js';
 export type NackAction = 'unknown' | 'park' | 'retry' | 'skip' | 'stop';
 
 export type Effect<E, P> =
-  | { readonly _tag: 'Deliver'; readonly consumer: string; readonly event: E; readonly retryCount: number }
+  | {
+      readonly _tag: 'Deliver';
+      readonly consumer: string;
+      readonly id: string;
+      readonly event: E;
+      readonly retryCount: number;
+    }
+  /** The consumer has not answered in time, or another has: what was not sent yet need not be. */
+  | { readonly _tag: 'TakeBack'; readonly consumer: string; readonly id: string }
   /** Put it aside, then say so with `parked`. Until then it counts as not done. */
   | { readonly _tag: 'Park'; readonly id: string; readonly event: E; readonly reason: string }
   /** End the consumer's connection: it asked for it. */
@@ -57,8 +65,10 @@ export interface Group<E, P> {
   readonly connect: (consumer: string, bufferSize: number) => void;
   /** What it holds is handed out again, and that counts as a retry: perhaps it broke off because of it. */
   readonly disconnect: (consumer: string) => void;
-  readonly ack: (ids: ReadonlyArray<string>) => void;
+  readonly ack: (consumer: string, ids: ReadonlyArray<string>) => void;
   readonly nack: (consumer: string, ids: ReadonlyArray<string>, action: NackAction, reason: string) => void;
+  /** A message of a `TakeBack` had not been sent: no answer will come. */
+  readonly unsent: (consumer: string, id: string) => void;
   /** A message of a `Park` is put aside. */
   readonly parked: (id: string) => void;
   /** What is to be done now, in order. `byClock`: asked because of `askAtMs`. */
@@ -79,14 +89,14 @@ const refuse = <E>(
 ): void => {
   switch (action) {
     case 'park':
-      return table.park(item, `Client explicitly NAK'ed message.\n${reason}`);
+      return table.park(item, `Client explicitly NAK'ed message.\n${reason}`, consumer);
     case 'skip':
-      return table.settle(item);
+      return table.settle(item, consumer);
     case 'unknown':
     case 'retry':
     case 'stop':
       // Else it was taken back already, and waits or is another's.
-      return item.holder !== undefined && item.holder === consumer ? table.again(item) : undefined;
+      return item.holder !== undefined && item.holder === consumer ? table.again(item, consumer) : undefined;
   }
 };
 
@@ -95,23 +105,25 @@ const answersOf = <E>(
   table: Table<E>,
   counter: Counter<E>,
   onStop: (consumer: string) => void,
-): Pick<Group<E, never>, 'ack' | 'nack'> => ({
-  ack: (ids) => {
-    for (const id of ids) {
-      const item = table.find(id);
-      if (item !== undefined) table.settle(item);
+): Pick<Group<E, never>, 'ack' | 'nack' | 'unsent'> => ({
+  ack: (id, ids) => {
+    const consumer = counter.get(id);
+    for (const message of ids) {
+      const item = table.answered(message, consumer);
+      if (item !== undefined) table.settle(item, consumer);
     }
   },
   nack: (id, ids, action, reason) => {
     const consumer = counter.get(id);
     for (const message of ids) {
-      const item = table.find(message);
+      const item = table.answered(message, consumer);
       if (item !== undefined) refuse(table, item, consumer, action, reason);
     }
     if (action !== 'stop' || consumer === undefined) return;
     counter.disconnect(id);
     onStop(id);
   },
+  unsent: (id, message) => void table.answered(message, counter.get(id)),
 });
 
 /** Counts what was handed out, in all and since it was asked last. */
@@ -143,10 +155,11 @@ export const openGroup = <E, P>(settings: GroupSettings, now: () => number): Gro
     now,
     onPark: ({ id, event }, reason) => void effects.push({ _tag: 'Park', id, event, reason }),
     onSettled: ({ isReplay, number }) => (isReplay ? replays : progress).settle(number),
+    onTakenBack: ({ id }, consumer) => void effects.push({ _tag: 'TakeBack', consumer: consumer.id, id }),
   });
-  const counter = openCounter(settings, table, ({ event, retryCount }, { id }) => {
+  const counter = openCounter(settings, table, ({ id, event, retryCount }, consumer) => {
     total.add();
-    effects.push({ _tag: 'Deliver', consumer: id, event, retryCount });
+    effects.push({ _tag: 'Deliver', consumer: consumer.id, id, event, retryCount });
   });
   const freshCount = (): number => fresh.length + arrived.length;
   const handOutAll = (): void => {

@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { taggedError, taggedOf } from '../../core/fault.js';
 import { newId } from '../../store/ids.js';
 import type { ServerContext } from '../context.js';
-import { closingRefusal, type Refused } from '../status.js';
+import { closingRefusal, refuse, type Refused } from '../status.js';
 import { type AllFilter, checkpointEveryOf, matcherOf } from '../filter.js';
 import { changeConfig, type FilterText, type GroupEntry, keyOfGroup, readConfig } from './config.js';
 import { checkNames, forget } from './kept.js';
@@ -35,6 +35,9 @@ export interface Groups {
 /** How long a group stays at work where nobody reads from it, while other servers may want it, in milliseconds. */
 const idleMaxMs = 10_000;
 
+/** Attempts to start a group that is changed or ended meanwhile. */
+const startsMax = 10;
+
 const isNamed =
   (name: GroupName) =>
   ({ stream, group }: GroupName): boolean =>
@@ -64,10 +67,12 @@ const openRuns = (context: ServerContext) => {
   const runs = new Map<string, Promise<GroupRun>>();
   const endings = new Map<string, Promise<void>>();
 
-  const end = (name: GroupName, refusal: Refused): Promise<void> => {
+  /** `only`: where it is that one. */
+  const end = (name: GroupName, refusal: Refused, only?: Promise<GroupRun>): Promise<void> => {
     const key = keyOfGroup(name);
     const run = runs.get(key);
-    if (run === undefined) return endings.get(key) ?? Promise.resolve();
+    if (run === undefined || (only !== undefined && only !== run))
+      return endings.get(key) ?? Promise.resolve();
     runs.delete(key);
     const ending = run
       .then((started) => started.stop(refusal))
@@ -86,9 +91,8 @@ const openRuns = (context: ServerContext) => {
     const run = await runs.get(keyOfGroup(entry));
     if (run !== undefined && run.idleMs() > idleMaxMs) await end(entry, dropped(entry));
   };
-  const begin = async (entry: GroupEntry): Promise<GroupRun> => {
+  const begin = async (entry: GroupEntry, onLost: () => void): Promise<GroupRun> => {
     const filter = filterOfText(entry, entry.filter);
-    const onLost = (): void => void end(entry, dropped(entry));
     const lease = await takeLease(context, entry, {
       onLost,
       onRenewed: () => void look(entry).catch(context.onError),
@@ -106,7 +110,9 @@ const openRuns = (context: ServerContext) => {
     const running = runs.get(key);
     if (running !== undefined) return running;
     // What ends now is still writing how far it came.
-    const starting = (endings.get(key) ?? Promise.resolve()).then(() => begin(entry));
+    const starting: Promise<GroupRun> = (endings.get(key) ?? Promise.resolve()).then(() =>
+      begin(entry, () => void end(entry, dropped(entry), starting)),
+    );
     runs.set(key, starting);
     starting.catch(() => void (runs.get(key) === starting && runs.delete(key)));
     return starting;
@@ -119,28 +125,40 @@ const openRuns = (context: ServerContext) => {
   return { get: (name: GroupName) => runs.get(keyOfGroup(name)), start, end, endAll };
 };
 
+type Change = Parameters<typeof changeConfig>[1];
+
+/** Changes of the list of groups one after another: those made here never have to be made again for each other. */
+const changesInTurn = (context: ServerContext): ((change: Change) => Promise<void>) => {
+  let last: Promise<void> = Promise.resolve();
+  return (change) => {
+    last = last.catch(() => undefined).then(() => changeConfig(context, change));
+    return last;
+  };
+};
+
 export const openGroups = (context: ServerContext): Groups => {
   const runs = openRuns(context);
+  const changeGroups = changesInTurn(context);
 
   return {
     create: async (group) => {
       checkNames(group);
       filterOfText(group, group.filter);
-      await changeConfig(context, (entries) => {
+      await changeGroups((entries) => {
         if (entries.some(isNamed(group))) throw taggedError(exists(group));
         return [...entries, { ...group, id: newId(), change: newId() }];
       });
     },
     update: async (group) => {
       const change = newId();
-      await changeConfig(context, (entries) => {
+      await changeGroups((entries) => {
         if (!entries.some(isNamed(group))) throw taggedError(doesNotExist(group));
         return entries.map((entry) => (isNamed(group)(entry) ? { ...entry, ...group, change } : entry));
       });
       await runs.end(group, dropped(group));
     },
     remove: async (name) => {
-      await changeConfig(context, (entries) => {
+      await changeGroups((entries) => {
         if (!entries.some(isNamed(name))) throw taggedError(doesNotExist(name));
         return entries.filter((entry) => !isNamed(name)(entry));
       });
@@ -150,12 +168,18 @@ export const openGroups = (context: ServerContext): Groups => {
     list: async () => (await readConfig(context)).entries,
     get: (name) => find(context, name),
     run: async (name) => {
-      const entry = await find(context, name);
-      const run = await runs.start(entry);
-      if (run.entry.change === entry.change) return run;
-      // Another server has changed it a moment ago.
-      await runs.end(entry, dropped(entry));
-      return runs.start(entry);
+      for (let round = 1; round <= startsMax; round += 1) {
+        const starting = runs.start(await find(context, name));
+        const run = await starting;
+        // Whoever changed or deleted it meanwhile has ended what was at work then, and this may have begun after that.
+        const { change } = await find(context, name).catch(async (thrown: unknown) => {
+          await runs.end(name, dropped(name), starting);
+          throw thrown;
+        });
+        if (change === run.entry.change && runs.get(name) === starting) return run;
+        await runs.end(name, dropped(name), starting);
+      }
+      return refuse('ABORTED', `Others change or end the group ${name.group} all the time. Come back later.`);
     },
     running: async (entry) => {
       const run = await runs.get(entry)?.catch(() => undefined);

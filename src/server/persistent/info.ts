@@ -1,6 +1,7 @@
 /** What clients are told about a group: its settings, its consumers, and how far it has come. */
 import type { SubscriptionInfo } from '@eventstore/db-client/generated/persistent_pb.js';
-import { toPromise } from '../../core/fault.js';
+import * as E from 'fp-ts/lib/Either.js';
+import { taggedError } from '../../core/fault.js';
 import type { ServerContext } from '../context.js';
 import { headPosition } from '../reading.js';
 import { keyOf } from '../wire.js';
@@ -9,14 +10,18 @@ import { loadCheckpoint, parkedRange } from './kept.js';
 import { allStreams, placeOfPosition } from './places.js';
 import type { GroupRun, RunFigures } from './run.js';
 
-/** The place of the newest event of a group's source; '' where there is none. */
+/** The place of the newest event of a group's source; '' where there is none, or none any more. */
 export const endOf = async (context: ServerContext, stream: string): Promise<string> => {
   if (stream === allStreams) {
     const position = await headPosition(context);
     return position === undefined ? '' : placeOfPosition(position);
   }
   const request = { ...keyOf(stream), direction: 'backwards', maxCount: 1, includeArchived: true } as const;
-  const { version } = await toPromise(context.store.readStream(request));
+  const page = await context.store.readStream(request)();
+  // A group outlives its stream: it is there to be told of, and to be deleted.
+  if (E.isLeft(page) && page.left._tag === 'StreamTombstoned') return '';
+  if (E.isLeft(page)) throw taggedError(page.left);
+  const { version } = page.right;
   return version === 0 ? '' : String(version - 1);
 };
 

@@ -11,11 +11,16 @@ export interface Keeping {
   readonly checkpoint: (place: string) => void;
   readonly park: (id: string, event: ServedEvent, reason: string) => void;
   readonly unpark: (before: number) => void;
+  /** Nothing more is to be written. */
+  readonly giveUp: () => void;
   /** The place that was written last; '' where none was. */
   readonly written: () => string;
   /** Resolves when nothing is left to write. */
   readonly done: () => Promise<void>;
 }
+
+/** Says less than the reason that was given, and can be kept wherever anything can. */
+const plainReason = 'The reason could not be kept.';
 
 export interface KeepingTerms {
   readonly entry: GroupEntry;
@@ -53,14 +58,18 @@ export const openKeeping = (
       if (!isWaiting) writer.write(writeNext);
     },
     park: (id, event, reason) => {
-      const link = parkedLink(context, event, reason);
-      writer.write(async () => {
-        await park(context, entry, link, fence);
-        onParked(id);
-      });
+      const putAside = (why: string) => {
+        const link = parkedLink(context, event, why);
+        return async (): Promise<void> => {
+          await park(context, entry, link, fence);
+          onParked(id);
+        };
+      };
+      writer.write(putAside(reason), putAside(plainReason));
     },
     unpark: (before) => writer.write(() => unpark(context, entry, before, fence)),
     written: () => last,
+    giveUp: writer.giveUp,
     done: writer.done,
   };
 };

@@ -92,6 +92,9 @@ export const saveCheckpoint = (
     fence,
   );
 
+/** Characters of the reason why a message was put aside: it is for people. */
+const reasonMax = 4_096;
+
 /** The link by which a message is put aside. Made once, so that a repeat of the append is recognised. */
 export const parkedLink = (
   context: ServerContext,
@@ -102,7 +105,7 @@ export const parkedLink = (
   const target = event === undefined ? link && dataTextOf(link) : `${event.version - 1}@${streamIdOf(event)}`;
   const metadata = {
     added: context.now().toISOString(),
-    reason,
+    reason: reason.slice(0, reasonMax).toWellFormed(),
     subscriptionEventNumber: (original?.version ?? 0) - 1,
   };
   return jsonEvent(linkType, target ?? '', JSON.stringify(metadata), 'application/octet-stream');

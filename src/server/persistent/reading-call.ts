@@ -1,53 +1,21 @@
 /** One who reads from a group over a call: hands it events as fast as it takes them, and takes its answers. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/persistent_pb.js';
-import { taggedError } from '../../core/fault.js';
 import { newId } from '../../store/ids.js';
 import { answering, type OpenCall } from '../calls.js';
 import type { ServerContext } from '../context.js';
 import { userNameOf } from '../credentials.js';
-import type { ServedEvent } from '../feed.js';
 import { invalidArgument, type Refused, refuse } from '../status.js';
 import { fillServed, type IdForm, idOf } from '../wire.js';
 import { keyOfGroup } from './config.js';
 import type { Groups } from './groups.js';
+import { openOutbox } from './outbox.js';
 import { nackActionOf, nameOf } from './requests.js';
 import type { GroupRun } from './run.js';
 import { bufferSizeMax } from './settings.js';
+import type { Delivery } from './subscribers.js';
 
 type ReadCall = ServerDuplexStream<ReadReq, ReadResp>;
-
-interface Delivery {
-  readonly event: ServedEvent;
-  readonly retryCount: number;
-}
-
-/** What is to be sent, in order; bounded by what the client may hold unanswered. */
-const openOutbox = (signal: AbortSignal) => {
-  const waiting: Delivery[] = [];
-  let ended: Refused | 'quietly' | undefined;
-  let wake = (): void => undefined;
-  signal.addEventListener('abort', () => wake(), { once: true });
-  return {
-    deliver: (event: ServedEvent, retryCount: number): void => {
-      waiting.push({ event, retryCount });
-      wake();
-    },
-    end: (why: Refused | 'quietly'): void => {
-      ended ??= why;
-      wake();
-    },
-    /** Undefined at the end of the call; throws the refusal that ended it. */
-    next: async (): Promise<Delivery | undefined> => {
-      while (waiting.length === 0 && ended === undefined && !signal.aborted)
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      if (ended !== undefined && ended !== 'quietly') throw taggedError(ended);
-      return ended === undefined && !signal.aborted ? waiting.shift() : undefined;
-    },
-  };
-};
 
 const answerTo = ({ modules }: ServerContext, { event, retryCount }: Delivery, idForm: IdForm): ReadResp => {
   const { ReadResp: Answer } = modules.persistent;
@@ -81,7 +49,7 @@ const takeAnswers = (
 ): void => {
   call.on('data', (request: ReadReq) => {
     const [ack, nack] = [request.getAck(), request.getNack()];
-    if (ack !== undefined) run.ack(ack.getIdsList().map(idOf));
+    if (ack !== undefined) run.ack(id, ack.getIdsList().map(idOf));
     else if (nack !== undefined)
       run.nack(id, nack.getIdsList().map(idOf), nackActionOf(nack), nack.getReason());
     else end(invalidArgument('After its options a client sends acks and nacks only.'));
@@ -113,8 +81,8 @@ const read = async (
   const connectionName = String(call.metadata.get('connection-name')[0] ?? '<unknown>');
   const from = call.getPeer();
   const userName = userNameOf(call.metadata);
-  const { deliver, end } = outbox;
-  run.connect({ id, bufferSize, from, userName, connectionName, deliver, end });
+  const { deliver, takeBack, end } = outbox;
+  run.connect({ id, bufferSize, from, userName, connectionName, deliver, takeBack, end });
   try {
     const { ReadResp: Answer } = context.modules.persistent;
     const confirmation = new Answer.SubscriptionConfirmation().setSubscriptionId(keyOfGroup(run.entry));

@@ -40,11 +40,14 @@ export interface RunTerms {
   readonly entry: GroupEntry;
   readonly filter: AllFilter | undefined;
   readonly lease: GroupLease;
-  /** The lease went to another server while the group was at work. */
+  /** It cannot go on: the lease went to another server, the store refuses what it writes, or lives another life. */
   readonly onLost: () => void;
 }
 
-/** Rings when it is told to; what is set earlier is kept as long as it comes early enough. */
+/** Timers know no longer time, in milliseconds: one that is set to more rings at once. */
+const alarmMsMax = 2 ** 31 - 1;
+
+/** Rings when it is told to, or before where that is far off; what is set earlier is kept as long as it comes early enough. */
 const openAlarm = ({ timers }: ServerContext, ring: () => void) => {
   let atMs = Infinity;
   let callOff = (): void => undefined;
@@ -58,7 +61,7 @@ const openAlarm = ({ timers }: ServerContext, ring: () => void) => {
       if (nextMs === undefined || nextMs >= atMs) return;
       off();
       atMs = nextMs;
-      callOff = timers.after(Math.max(1, nextMs - timers.now()), () => {
+      callOff = timers.after(Math.min(alarmMsMax, Math.max(1, nextMs - timers.now())), () => {
         atMs = Infinity;
         ring();
       });
@@ -93,11 +96,23 @@ const openWork = (
   };
   const { fence } = lease;
   const keeping = openKeeping(context, { entry, fence, signal, written: checkpoint, onLost, onParked });
-  const feeding = openFeeding(context, { entry, filter, group, start, parkedFrom, signal, onBrought });
+  const feeding = openFeeding(context, {
+    ...{ entry, filter, group, start, parkedFrom, signal, onBrought },
+    onEpochChanged: () => {
+      // Places of the former life mean nothing in this one.
+      keeping.giveUp();
+      onLost();
+    },
+  });
   const act = (effect: Effect<ServedEvent, string>): void => {
     switch (effect._tag) {
       case 'Deliver':
-        return subscribers.get(effect.consumer)?.deliver(effect.event, effect.retryCount);
+        return subscribers.get(effect.consumer)?.deliver(effect);
+      case 'TakeBack': {
+        const { consumer, id } = effect;
+        const isUnsent = subscribers.get(consumer)?.takeBack(id) ?? false;
+        return isUnsent ? group.unsent(consumer, id) : undefined;
+      }
       case 'Park':
         return keeping.park(effect.id, effect.event, effect.reason);
       case 'Checkpoint':
@@ -151,8 +166,8 @@ export const startRun = async (context: ServerContext, terms: RunTerms): Promise
       // Nobody is left who could answer: what is known of the progress is all that will be known for a while.
       if (isLast) writeLast();
     },
-    ack: (ids) => {
-      group.ack(ids);
+    ack: (...answer) => {
+      group.ack(...answer);
       pump(false);
     },
     nack: (...answer) => {

@@ -6,6 +6,14 @@ import type { Refused } from '../status.js';
 import type { GroupEntry } from './config.js';
 import { subscribersReached } from './refusals.js';
 
+/** A message on its way to who reads. */
+export interface Delivery {
+  /** What it is answered by. */
+  readonly id: string;
+  readonly event: ServedEvent;
+  readonly retryCount: number;
+}
+
 /** One who reads from the group. */
 export interface Subscriber {
   readonly id: string;
@@ -14,7 +22,9 @@ export interface Subscriber {
   readonly from: string;
   readonly userName: string;
   readonly connectionName: string;
-  readonly deliver: (event: ServedEvent, retryCount: number) => void;
+  readonly deliver: (delivery: Delivery) => void;
+  /** It need not be sent any more. Answers whether it had not been. */
+  readonly takeBack: (id: string) => boolean;
   readonly end: (refusal: Refused) => void;
 }
 

@@ -57,6 +57,7 @@ export const loadAdaptor = (kind) => {
 
 const needs = {
   filtersReads: (kind) => kinds[kind].filtersReads || 'this client has no filter for reads of $all',
+  pinnedByCorrelation: (kind) => kinds[kind].pinnedByCorrelation || 'this client does not know the strategy',
   anyDirection: (kind) =>
     kinds[kind].anyDirection ||
     'this client reads backwards from the end, and forwards from the start, whatever it is told',

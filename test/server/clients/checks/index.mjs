@@ -8,6 +8,7 @@ import { metadataChecks } from './metadata.mjs';
 import { persistentAdminChecks } from './persistent-admin.mjs';
 import { persistentConsumeChecks } from './persistent-consume.mjs';
 import { persistentParkChecks } from './persistent-park.mjs';
+import { persistentStrategyChecks } from './persistent-strategies.mjs';
 import { readAllChecks } from './read-all.mjs';
 import { readStreamChecks } from './read-stream.mjs';
 import { subscribeAllChecks } from './subscribe-all.mjs';
@@ -28,5 +29,6 @@ export const checks = [
   ...connectionChecks,
   ...persistentAdminChecks,
   ...persistentConsumeChecks,
+  ...persistentStrategyChecks,
   ...persistentParkChecks,
 ];

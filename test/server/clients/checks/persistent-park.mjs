@@ -1,6 +1,6 @@
 // Persistent subscriptions: events that are parked and replayed, and what outlives the server.
 import { check, idsOf } from '../helpers.mjs';
-import { consume, leave, nack, numbers, numbersOf, parked, sorts } from './persistent-support.mjs';
+import { consume, leave, nack, numbers, numbersOf, parked, sorted, sorts } from './persistent-support.mjs';
 
 const of = (title, run, options) =>
   Object.entries(sorts).map(([sort, sortOf]) =>
@@ -10,8 +10,6 @@ const of = (title, run, options) =>
       options,
     ),
   );
-
-const sorted = (list) => [...list].sort((a, b) => a - b);
 
 /** A group with `count` events parked, and the consumer, who acknowledges from now on. */
 const withParked = async (client, h, sort, count) => {

@@ -80,3 +80,5 @@ export const numbers = (count, from = 0) => upTo(count, from).map(Number);
 /** Until as many are parked as there should be. */
 export const parked = (h, sort, count, name) =>
   h.until(async () => (await sort.info(name)).stats.parkedMessageCount === BigInt(count), `${count} parked`);
+
+export const sorted = (list) => [...list].sort((a, b) => a - b);

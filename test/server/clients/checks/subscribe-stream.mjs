@@ -100,8 +100,8 @@ export const subscribeStreamChecks = [
       for (let i = 0; i < 4; i += 1) await h.append(client, stream, h.many(part));
       const listener = follow(client, h, stream);
       for (let i = 0; i < 20; i += 1) await h.append(client, stream, h.many(10));
-      h.assert.deepEqual(revisionsOf(await listener.received(2200)), upTo(2200));
-      await listener.noMoreThan(2200);
+      h.assert.deepEqual(revisionsOf(await listener.received(4 * part + 200)), upTo(4 * part + 200));
+      await listener.noMoreThan(4 * part + 200);
       await listener.stop();
     },
   ),
