@@ -14,6 +14,7 @@ import {
   type MessageFate,
   type OutgoingRecord,
   type PlannedCompensation,
+  type SagaMergedRecord,
   withHeader,
 } from './saga-records.js';
 
@@ -69,6 +70,16 @@ export const decideFates = <S, Ev extends AnyEvent>(
       }
     }
   return E.right({ fates, released });
+};
+
+/** Whether a message of a key has left in this epoch, or leaves with this merge. */
+export const leavesBefore = (
+  log: Pick<SagaLog, 'isSent'>,
+  late: SagaMergedRecord['late'],
+  { released }: Fates,
+): ((key: string) => boolean) => {
+  const keys = new Set(released.map(({ key }) => key));
+  return (key) => keys.has(key) || (late !== 'reopen' && log.isSent(key));
 };
 
 /** In reverse order of release, and only for messages that have left; requests that name no message come first, last asked first. */

@@ -8,7 +8,7 @@ import type { EventData, EventMetadata } from '../event.js';
 import { derivedId } from '../ids.js';
 import { deepFreeze, deepFreezeWith, hashOf, type Json } from '../json.js';
 import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from '../merge/merge.js';
-import { decideFates, type Fates, planCompensations, sortEvents } from './merge-fates.js';
+import { decideFates, leavesBefore, planCompensations, sortEvents } from './merge-fates.js';
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
 import { type AnyTimeout, type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
@@ -87,16 +87,6 @@ interface Finished {
 const defaultOnMerged = <S, Ev extends AnyEvent>(info: MergedInfo<S, Ev>): Reaction<Ev, AnyEvent> => ({
   complete: info.conflict.branches.some((branch) => branch.completes),
 });
-
-/** Whether a message of a key has left in this epoch, or leaves with this merge. */
-const leavesBefore = (
-  log: Pick<SagaLog, 'isSent'>,
-  late: SagaMergedRecord['late'],
-  { released }: Fates,
-): ((key: string) => boolean) => {
-  const keys = new Set(released.map(({ key }) => key));
-  return (key) => keys.has(key) || (late !== 'reopen' && log.isSent(key));
-};
 
 const finish = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
