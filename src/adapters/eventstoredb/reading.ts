@@ -4,7 +4,6 @@ import type { RecordedEvent } from '../../core/event.js';
 import { type StreamKey, streamIdOf } from '../../core/eventstoredb/stream-id.js';
 import {
   comparePositions,
-  defaultTenant,
   noEvents,
   type Position,
   startPosition,
@@ -19,7 +18,8 @@ import type {
   StreamPage,
   StreamTombstoned,
 } from '../../store/event-store.js';
-import { checkCount, checkKey, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { checkCount, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { checkReadStream } from '../../store/read-checks.js';
 import type { BadRequest } from '../../store/store-errors.js';
 import type { Connection, RawPage } from './connection.js';
 import type { StoreContext } from './context.js';
@@ -120,21 +120,14 @@ export const readStream = async (
   context: StoreContext,
   request: ReadStreamRequest,
 ): Promise<E.Either<ReadError, StreamPage>> => {
-  const checkedKey = checkKey(request);
-  if (E.isLeft(checkedKey)) return checkedKey;
-  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
-  if (E.isLeft(count)) return count;
-  const backwards = request.direction === 'backwards';
-  const from = checkCount('from', request.from, backwards ? versionMax : 1, 1, Number.MAX_SAFE_INTEGER);
-  if (E.isLeft(from)) return from;
-  const atLeast = checkCount('atLeast', request.atLeast, 0, 0, versionMax);
-  if (E.isLeft(atLeast)) return atLeast;
-  const key = { tenant: request.tenant ?? defaultTenant, streamName: request.streamName };
+  const checked = checkReadStream(request);
+  if (E.isLeft(checked)) return checked;
+  const { key, count, backwards, from } = checked.right;
   const state = context.marks.stateOf(key);
   if (state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', ...key });
   if (state === 'archived' && request.includeArchived !== true)
     return E.left({ _tag: 'StreamArchived', ...key });
-  const read = { key, count: count.right, from: from.right as StreamVersion };
+  const read = { key, count, from: from as StreamVersion };
   return unlessDeleted(context, key, async () =>
     E.right(await (backwards ? readBackwards(context, read) : readForwards(context, read))),
   );

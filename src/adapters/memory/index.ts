@@ -11,7 +11,6 @@ import {
   positionParts,
   startPosition,
   type StreamVersion,
-  versionMax,
 } from '../../core/stream.js';
 import type {
   AllPage,
@@ -37,6 +36,7 @@ import {
   pageDefault,
   pageMax,
 } from '../../store/limits.js';
+import { checkReadStream } from '../../store/read-checks.js';
 import type { IdempotencyStore } from '../../store/idempotency.js';
 import type { Leases } from '../../store/leases.js';
 import type { MessageQueue } from '../../store/message-queue.js';
@@ -69,30 +69,24 @@ export interface MemoryStore extends EventStore {
 }
 
 const readStream = (table: StreamTable, request: ReadStreamRequest): E.Either<ReadError, StreamPage> => {
-  const key = checkKey(request);
-  if (E.isLeft(key)) return key;
-  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
-  if (E.isLeft(count)) return count;
-  const from = checkCount('from', request.from, 1, 1, Number.MAX_SAFE_INTEGER);
-  if (E.isLeft(from)) return from;
-  const atLeast = checkCount('atLeast', request.atLeast, 0, 0, versionMax);
-  if (E.isLeft(atLeast)) return atLeast;
-  const tenant = request.tenant ?? defaultTenant;
-  const { streamName } = request;
+  const checked = checkReadStream(request);
+  if (E.isLeft(checked)) return checked;
+  const { key, count, backwards, from } = checked.right;
+  const { tenant, streamName } = key;
   const stream = table.find(tenant, streamName);
   if (stream?.state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
   if (stream?.state === 'archived' && request.includeArchived !== true)
     return E.left({ _tag: 'StreamArchived', tenant, streamName });
   const events = stream?.events ?? [];
   const version = events.length as StreamVersion;
-  if (request.direction === 'backwards') {
-    const end = Math.min(request.from ?? version, version);
-    const start = Math.max(0, end - count.right);
+  if (backwards) {
+    const end = Math.min(from, version);
+    const start = Math.max(0, end - count);
     const next = start > 0 ? (start as StreamVersion) : undefined;
     return E.right({ events: events.slice(start, end).reverse(), version, next });
   }
-  const start = from.right - 1;
-  const end = start + count.right;
+  const start = from - 1;
+  const end = start + count;
   return E.right({
     events: events.slice(start, end),
     version,

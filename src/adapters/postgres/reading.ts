@@ -9,7 +9,6 @@ import {
   type Position,
   startPosition,
   type StreamVersion,
-  versionMax,
 } from '../../core/stream.js';
 import type {
   AllPage,
@@ -22,7 +21,8 @@ import type {
   StreamPage,
   StreamSummary,
 } from '../../store/event-store.js';
-import { checkCount, checkKey, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { checkCount, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
+import { checkReadStream } from '../../store/read-checks.js';
 import { ask, type BadRequest, type SqlContext } from './context.js';
 import { faultOf, type Parameters, type Row, type Statement } from './executor.js';
 import { eventsOf, optionalPosition, positionTexts, summaryOf, text, versionOf } from './rows.js';
@@ -64,21 +64,13 @@ export const readStream = async (
   context: SqlContext,
   request: ReadStreamRequest,
 ): Promise<E.Either<ReadError, StreamPage>> => {
-  const key = checkKey(request);
-  if (E.isLeft(key)) return key;
-  const count = checkCount('maxCount', request.maxCount, pageDefault, 1, pageMax);
-  if (E.isLeft(count)) return count;
-  const backwards = request.direction === 'backwards';
-  const from = checkCount('from', request.from, backwards ? versionMax : 1, 1, Number.MAX_SAFE_INTEGER);
-  if (E.isLeft(from)) return from;
-  const atLeast = checkCount('atLeast', request.atLeast, 0, 0, versionMax);
-  if (E.isLeft(atLeast)) return atLeast;
-  const tenant = request.tenant ?? defaultTenant;
-  const { streamName } = request;
+  const checked = checkReadStream(request);
+  if (E.isLeft(checked)) return checked;
+  const { key, count, backwards, from } = checked.right;
+  const { tenant, streamName } = key;
   const { readStreamBackwards, readStreamForwards } = context.statements;
   const statement = backwards ? readStreamBackwards : readStreamForwards;
-  const first = String(Math.min(from.right, versionMax));
-  const parameters = [tenant, streamName, first, String(count.right)];
+  const parameters = [tenant, streamName, String(from), String(count)];
   const rows =
     (await replicaRows(context, request, statement, parameters)) ??
     (await ask(context, statement, parameters));
