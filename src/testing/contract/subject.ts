@@ -36,7 +36,7 @@ export interface ContractTest {
   readonly title: string;
   /** Capabilities without which the test makes no sense. */
   readonly needs?: ReadonlyArray<keyof Capabilities>;
-  /** Default 20,000. */
+  /** Default 60,000. */
   readonly timeoutMs?: number;
   readonly run: (opened: OpenedStore, subject: ContractSubject) => Promise<void>;
 }
@@ -48,8 +48,8 @@ export interface ContractPart {
   readonly tests: ReadonlyArray<ContractTest>;
 }
 
-const openMs = 60_000;
-const testMs = 20_000;
+const openMs = 180_000;
+const testMs = 60_000;
 
 /** Tests share the second handle as they share the first. */
 const withOneSecondHandle = (opened: OpenedStore): OpenedStore => {
