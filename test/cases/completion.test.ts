@@ -9,7 +9,7 @@ import {
   countOf,
   followUntilDone,
   freshId,
-  onBothStores,
+  onEveryStore,
   streamOf,
   to,
   typesOf,
@@ -32,7 +32,7 @@ const lateBranch = async (bench: Bench, sagaId: string, saga = basketSaga()) => 
   return followUntilDone(bench.store, saga);
 };
 
-onBothStores('the end of a saga', {
+onEveryStore('the end of a saga', {
   '15a. a branch completes while the trunk moves: completed after the merge, on the merged state': async (
     bench,
   ) => {

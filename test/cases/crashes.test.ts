@@ -19,7 +19,7 @@ import {
   countOf,
   followUntilDone,
   freshId,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   right,
   to,
@@ -60,7 +60,7 @@ const steps = [
   [recordTypes.compensationApplied, 'crashAfter', 'one of two compensations is recorded'],
 ] as const;
 
-onBothStores('crashes', {
+onEveryStore('crashes', {
   ...Object.fromEntries(
     steps.map(([type, fault, when]) => [
       `14. a process dies when ${when} (${fault}): another one finishes, nothing is lost or doubled`,

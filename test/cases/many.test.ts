@@ -24,7 +24,7 @@ import {
   countOf,
   freshId,
   inMemory,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   right,
   streamOf,
@@ -33,7 +33,7 @@ import {
   withAppend,
 } from './support.js';
 
-onBothStores('many', {
+onEveryStore('many', {
   '25a. 128 writers on one saga, in four processes: each handler once, nothing lost, siblings bounded':
     async (bench) => {
       const sagaId = freshId();

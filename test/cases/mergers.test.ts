@@ -9,7 +9,7 @@ import {
   countOf,
   followUntilDone,
   freshId,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   to,
   viewOf,
@@ -39,7 +39,7 @@ const parkedThenMended = async (bench: Bench, sagaId: string, reason: string | R
   expect(await countOf(bench.store, sagaId, recordTypes.sagaMergeRefused)).toBe(1);
 };
 
-onBothStores('mergers', {
+onEveryStore('mergers', {
   '8. a merger that is not deterministic: every reader replays the same, and development mode reports it':
     async (bench) => {
       const [free, checked] = [freshId(), freshId()];

@@ -11,7 +11,7 @@ import {
   followUntilDone,
   freshId,
   inMemory,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   streamOf,
   to,
@@ -23,7 +23,7 @@ import {
 const adds = (sagaId: string, ...numbers: ReadonlyArray<number>) =>
   numbers.map((by) => to(sagaId)('Add', { by }));
 
-onBothStores('concurrent states of one saga', {
+onEveryStore('concurrent states of one saga', {
   '1. two credit scores at once lead to one decision, although neither handler saw both': async (bench) => {
     const sagaId = freshId();
     const credit = (type: string, data: object) => ({ id: newId(), sagaId, type, data }) as never;

@@ -8,7 +8,7 @@ import {
   countOf,
   followUntilDone,
   freshId,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   right,
   to,
@@ -18,7 +18,7 @@ import {
   write,
 } from './support.js';
 
-onBothStores('what happens twice', {
+onEveryStore('what happens twice', {
   '11. the same message before, during and after its merge, on different processes, is handled once': async (
     bench,
   ) => {

@@ -26,7 +26,7 @@ import {
   followUntilDone,
   freshId,
   inMemory,
-  onBothStores,
+  onEveryStore,
   recordsOf,
   right,
   streamOf,
@@ -72,7 +72,7 @@ const event = (type: string, data: EventData['data'] = {}): EventData => ({
   metadata: {},
 });
 
-onBothStores('sagas and their store', {
+onEveryStore('sagas and their store', {
   '23a. compaction: the base of a branch is long ago, and its state forgotten: it is folded anew': async (
     bench,
   ) => {

@@ -35,6 +35,7 @@ const cases = (
   name: string,
   open: () => Promise<Bench & { dispose: () => Promise<void> }>,
   all: Cases,
+  lacks: (title: string) => string | undefined = () => undefined,
 ): void => {
   describe(`[${name}]`, () => {
     let opened: (Bench & { dispose: () => Promise<void> }) | undefined;
@@ -42,7 +43,11 @@ const cases = (
       opened = await open();
     }, 60_000);
     afterAll(async () => opened?.dispose());
-    for (const [title, run] of Object.entries(all)) it(title, () => run(opened as Bench), 60_000);
+    for (const [title, run] of Object.entries(all)) {
+      const lack = lacks(title);
+      if (lack === undefined) it(title, () => run(opened as Bench), 60_000);
+      else it.skip(`${title} (skipped: it lacks ${lack})`, () => undefined);
+    }
   });
 };
 
@@ -62,11 +67,40 @@ const openServer = async () => {
   return { store: opened.store, second, url: opened.url, dispose: opened.dispose };
 };
 
-/** Registers cases on both stores. */
+const openEventStoreDB = async () => {
+  const opened = await (await import('../support/eventstoredb.js')).openTestEventStoreDB();
+  return {
+    store: opened.store,
+    second: await opened.secondHandle(),
+    url: undefined,
+    dispose: opened.dispose,
+  };
+};
+
+/** Registers cases on the stores that have every capability. */
 export const onBothStores = (title: string, all: Cases): void => {
   describe(title, () => {
     cases('memory', openMemory, all);
     cases('postgres', openServer, all);
+  });
+};
+
+/** Capabilities that cases need and that not every store has, by how the title of a case begins. */
+const needs: ReadonlyArray<readonly [title: string, capability: string]> = [
+  ['16f. ', 'atomicMarks'],
+  ['25b. ', 'leases'],
+  ['27. the lease', 'leases'],
+  ['31. two writers with a condition', 'conditions'],
+  ['that keeps failing is parked', 'queue'],
+  ['whose follower died before it was enqueued', 'queue'],
+];
+
+/** Registers cases on memory, PostgreSQL and EventStoreDB. */
+export const onEveryStore = (title: string, all: Cases): void => {
+  describe(title, () => {
+    cases('memory', openMemory, all);
+    cases('postgres', openServer, all);
+    cases('esdb', openEventStoreDB, all, (one) => needs.find(([begin]) => one.startsWith(begin))?.[1]);
   });
 };
 

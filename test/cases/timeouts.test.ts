@@ -11,7 +11,7 @@ import {
   toPromise,
 } from 'watersmeet';
 import { deadlineSaga, toDeadline } from '../support/deadline.js';
-import { type Bench, concurrently, freshId, inMemory, onBothStores, right, withAppend } from './support.js';
+import { type Bench, concurrently, freshId, inMemory, onEveryStore, right, withAppend } from './support.js';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -77,7 +77,7 @@ const atOnce = async (
 
 const ask = (text: string, more: object = {}) => ['Ask', { text, afterMs: 0, ...more }] as const;
 
-onBothStores('a timeout', {
+onEveryStore('a timeout', {
   'is given to its saga once, however many follow': async ({ store, second }) => {
     const sagaId = freshId();
     await tell(store, sagaId, ask('soon', { afterMs: 30 }));
