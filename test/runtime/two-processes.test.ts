@@ -16,7 +16,8 @@ import {
   toPromise,
 } from 'watersmeet';
 import { loanApplication, loanProgram, readCases } from '../../sagas/loan-application/index.js';
-import { openTestEventStoreDB } from '../support/eventstoredb.js';
+import { openEventStoreDB } from 'watersmeet/eventstoredb';
+import { realServerUrl } from '../support/eventstoredb.js';
 import { openTestPostgres } from '../support/stores.js';
 
 const sample = 'sagas/loan-application/sample.xes.gz';
@@ -28,9 +29,25 @@ interface Shared {
   readonly dispose: () => Promise<void>;
 }
 
+/** A server of its own process, as `watersmeet serve` makes one, or the real one. */
+const openServed = async (): Promise<Shared> => {
+  const real = realServerUrl();
+  const args = ['dist/esm/src/cli/main.js', 'serve', '--store', 'memory', '--port', '0'];
+  const server =
+    real === undefined ? spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] }) : undefined;
+  const url =
+    real ?? String((await once(server?.stdout as NonNullable<ChildProcess['stdout']>, 'data'))[0]).trim();
+  const store = await toPromise(openEventStoreDB({ connectionString: url }));
+  const dispose = async (): Promise<void> => {
+    await store.close();
+    server?.kill('SIGKILL');
+  };
+  return { store, url, dispose };
+};
+
 const places: ReadonlyArray<readonly [name: string, open: () => Promise<Shared>]> = [
   ['PostgreSQL', openTestPostgres],
-  ['EventStoreDB', openTestEventStoreDB],
+  ['EventStoreDB', openServed],
 ];
 
 /** All events that a process wrote for a message, by the message's id. */
@@ -120,5 +137,5 @@ describe.each(places)('two processes on one %s', (_, open) => {
     });
     expect(facts.branchesMerged).toBeGreaterThan(100);
     expect(facts.figures).toEqual({ openOffersAfterDecision: 0 });
-  }, 300_000);
+  }, 600_000);
 });
