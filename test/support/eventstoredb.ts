@@ -50,6 +50,9 @@ export interface EventStoreDBTestStore extends ServedStore {
   readonly secondHandle: () => Promise<EventStoreDBStore>;
 }
 
+/** Ten thousand events in one append take longer than ten seconds where server and client share a busy processor. */
+const patient = { appendBytesMax, timeoutMs: 60_000, resolveOutcomeMs: 60_000 };
+
 export const openTestEventStoreDB = async (
   options: Omit<Partial<EventStoreDBOptions>, 'connectionString'> = {},
 ): Promise<EventStoreDBTestStore> => {
@@ -57,7 +60,7 @@ export const openTestEventStoreDB = async (
   const opened: EventStoreDBStore[] = [];
   const open = async (): Promise<EventStoreDBStore> => {
     const connectionString = server.url;
-    const store = await toPromise(openEventStoreDB({ appendBytesMax, ...options, connectionString }));
+    const store = await toPromise(openEventStoreDB({ ...patient, ...options, connectionString }));
     opened.push(store);
     return store;
   };
