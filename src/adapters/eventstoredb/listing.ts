@@ -3,6 +3,7 @@
  * time from the beginning, later on from where the handle has come to. It keeps a name and a version of each stream.
  */
 import * as E from 'fp-ts/lib/Either.js';
+import { compareCodePoints } from '../../core/code-points.js';
 import { streamKeyOf, systemTenant } from '../../core/eventstoredb/stream-id.js';
 import {
   categoryOf,
@@ -20,9 +21,6 @@ import type { StoreContext } from './context.js';
 import { usersOnly } from './filter.js';
 import { readStretch } from './reading.js';
 import type { RawEvent } from './wire.js';
-
-/** Order of code points, which is also the order of UTF-8 bytes; `<` on strings compares UTF-16 units. */
-const compareNames = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 type Versions = Map<StreamName, StreamVersion>;
 
@@ -66,12 +64,12 @@ export const keepListing = (context: StoreContext): Listing => {
       const shown: StreamSummary[] = [];
       for (const [streamName, version] of tenants.get(tenant) ?? []) {
         if (category !== undefined && categoryOf(streamName) !== category) continue;
-        if (after !== undefined && compareNames(streamName, after) <= 0) continue;
+        if (after !== undefined && compareCodePoints(streamName, after) <= 0) continue;
         const state = context.marks.stateOf({ tenant, streamName });
         if (state === 'open' || (state === 'archived' && includeArchived === true))
           shown.push({ tenant, streamName, version, state });
       }
-      shown.sort((a, b) => compareNames(a.streamName, b.streamName));
+      shown.sort((a, b) => compareCodePoints(a.streamName, b.streamName));
       return E.right(shown.slice(0, count.right));
     },
   };

@@ -32,7 +32,7 @@ import type {
 } from '../../store/idempotency.js';
 import { errorText } from '../../store/queue-checks.js';
 import type { BadRequest, LimitExceeded } from '../../store/store-errors.js';
-import { compareCodePoints } from './code-points.js';
+import { compareCodePoints } from '../../core/code-points.js';
 import type { Call } from './queue.js';
 
 export interface MemoryIdempotencyParts {

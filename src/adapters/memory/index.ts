@@ -47,7 +47,7 @@ import { makeWake } from '../../store/wake.js';
 import { appending } from './appending.js';
 import { keepIdempotency } from './idempotency.js';
 import { keepCheckpoints, keepSnapshots } from './keeping.js';
-import { compareCodePoints } from './code-points.js';
+import { compareCodePoints } from '../../core/code-points.js';
 import { readMatching } from './conditions.js';
 import { keepLeases } from './leases.js';
 import { type Call, keepMessages } from './queue.js';

@@ -15,7 +15,7 @@ import type {
   ListLeasesRequest,
 } from '../../store/leases.js';
 import type { BadRequest } from '../../store/store-errors.js';
-import { compareCodePoints } from './code-points.js';
+import { compareCodePoints } from '../../core/code-points.js';
 
 interface Held {
   readonly token: number;

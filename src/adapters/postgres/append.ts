@@ -15,7 +15,7 @@ import {
 } from './append-words.js';
 import { isRolledBack, pauseBeforeAgain, rolledBackMax } from './change.js';
 import { ask, type SqlContext } from './context.js';
-import { type ConnectionLost, faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
+import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
 import { type AppendAnswer, answerOf, eventsOf, versionOf } from './rows.js';
 
@@ -57,21 +57,13 @@ const keyConflict = async (
 const isKeyConflict = ({ code, constraint }: SqlRefused): boolean =>
   code === '23505' && constraint === 'events_pkey';
 
-const onLost = (
-  context: SqlContext,
-  requests: ReadonlyArray<CheckedAppend>,
-  fault: ConnectionLost,
-): Promise<Outcome> => {
-  return resolveOutcome(context, requests, fault.message);
-};
-
 const onFault = async (
   context: SqlContext,
   requests: ReadonlyArray<CheckedAppend>,
   fault: SqlFault,
   attempt: number,
 ): Promise<Outcome | 'again'> => {
-  if (fault._tag === 'ConnectionLost') return onLost(context, requests, fault);
+  if (fault._tag === 'ConnectionLost') return resolveOutcome(context, requests, fault.message);
   if (fault._tag === 'SqlRefused') {
     if (isKeyConflict(fault)) return E.left(await keyConflict(context, requests));
     if (isRolledBack(fault) && attempt < rolledBackMax) {
@@ -149,23 +141,28 @@ const withTail = (
     : refusal;
 };
 
-/** The outcomes of a shared statement. Where a tail cannot be read any more, its append is sent again by itself, and refused by itself. */
-const withTails = async (
+/**
+ * The outcomes of a shared statement. Who was refused waits for the tail by itself, read once for each stream, and nobody else waits for it.
+ * Where it cannot be read any more, the append is sent again by itself, and refused by itself.
+ */
+const withTails = (
   context: SqlContext,
   all: ReadonlyArray<Answered>,
-): Promise<ReadonlyArray<OneOutcome | LateOutcome>> => {
-  const streams = new Map<string, Answered[]>();
-  for (const one of all)
-    if (versionWithoutTail(one) !== undefined)
-      streams.set(streamOf(one), [...(streams.get(streamOf(one)) ?? []), one]);
-  const tails = new Map<string, ReadonlyArray<RecordedEvent>>();
-  for (const [stream, ofStream] of streams)
-    tails.set(stream, await readTails(context, ofStream).catch(() => []));
-  return all.map((one) => {
-    if (versionWithoutTail(one) === undefined) return oneOf(outcomeOf([one.request], one.answer));
-    const again: LateOutcome = async () => oneOf(await appendAll(context, [one.request]));
-    return withTail(one, tails.get(streamOf(one)) ?? []) ?? again;
-  });
+): ReadonlyArray<OneOutcome | LateOutcome> => {
+  const refusedOf = (stream: string): ReadonlyArray<Answered> =>
+    all.filter((one) => versionWithoutTail(one) !== undefined && streamOf(one) === stream);
+  const tails = new Map<string, Promise<ReadonlyArray<RecordedEvent>>>();
+  const tailOf = (stream: string): Promise<ReadonlyArray<RecordedEvent>> => {
+    const tail = tails.get(stream) ?? readTails(context, refusedOf(stream)).catch(() => []);
+    tails.set(stream, tail);
+    return tail;
+  };
+  return all.map((one) =>
+    versionWithoutTail(one) === undefined
+      ? oneOf(outcomeOf([one.request], one.answer))
+      : async () =>
+          withTail(one, await tailOf(streamOf(one))) ?? oneOf(await appendAll(context, [one.request])),
+  );
 };
 
 /**
@@ -185,7 +182,7 @@ export const appendShared = async (
       const answers = isOne ? [answerOf<AppendAnswer>(rows)] : answerOf<ReadonlyArray<AppendAnswer>>(rows);
       if (answers.length !== appends.length)
         throw new TypeError(`the server answered ${answers.length} appends, not ${appends.length}`);
-      return await withTails(
+      return withTails(
         context,
         appends.map(({ request }, index) => ({ request, answer: answers[index] as AppendAnswer })),
       );
@@ -195,7 +192,7 @@ export const appendShared = async (
         return appends.map(
           ({ request }) =>
             async () =>
-              oneOf(await onLost(context, [request], fault)),
+              oneOf(await resolveOutcome(context, [request], fault.message)),
         );
       if (fault._tag !== 'SqlRefused') return appends.map(() => E.left(unreachable(fault)));
       // Not all at once, a lock that did not come, or a fault that one of them has: nothing was written.
