@@ -6,6 +6,7 @@ import type { RecordedEvent } from '../core/event.js';
 import { type Position, startPosition } from '../core/stream.js';
 import type { Direction } from '../store/event-store.js';
 import { newId } from '../store/ids.js';
+import { readPatienceMs } from './acknowledged.js';
 import { answering, type OpenCall } from './calls.js';
 import type { ServerContext } from './context.js';
 import type { FeedItem, ServedEvent } from './feed-items.js';
@@ -19,7 +20,7 @@ import {
   versionAt,
   type WirePosition,
 } from './positions.js';
-import { allEvents, headPosition, readVisible, streamItems } from './reading.js';
+import { allEvents, orderEnd, readVisible, streamItems } from './reading.js';
 import { refuse } from './status.js';
 import { fillPosition, fillServed, type IdForm, keyOf, streamIdFrom, streamMessageOf } from './wire.js';
 
@@ -145,7 +146,8 @@ const readAll = async (
   const hand = async (event: RecordedEvent): Promise<void> =>
     write(answers.event(await served(context, event, options.getResolveLinks())));
   const read = { direction, after, maxCount: countOf(options), filter };
-  for await (const event of allEvents(context, read, signal)) {
+  const lookAgain = context.acknowledged.lookAgain(signal, readPatienceMs);
+  for await (const event of allEvents(context, read, signal, lookAgain)) {
     if (signal.aborted) return;
     await hand(event);
   }
@@ -198,7 +200,7 @@ const subscribedAll = async (
   const from = positionOfRequest(all);
   const resolveLinks = options.getResolveLinks();
   if (from === 'end') {
-    const after = (await headPosition(context)) ?? startPosition;
+    const after = (await orderEnd(context, signal)) ?? startPosition;
     return context.feed.followAll(after, { filter, resolveLinks, signal });
   }
   const after = from === 'start' || from.commit === 0n ? startPosition : positionAt(from);

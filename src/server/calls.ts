@@ -39,6 +39,35 @@ const drained = (call: Pick<Writable, 'once' | 'off'>, signal: AbortSignal): Pro
     signal.addEventListener('abort', done, { once: true });
   });
 
+export interface CallEnd {
+  /** Aborts when the client goes away, or waits no longer, or the server closes. */
+  readonly signal: AbortSignal;
+  /** The call is answered. */
+  readonly forget: () => void;
+}
+
+export const endOfCall = (
+  { closing }: Pick<ServerContext, 'closing'>,
+  call: {
+    on(event: 'cancelled' | 'error', end: () => void): unknown;
+    off(event: 'cancelled', end: () => void): unknown;
+  },
+): CallEnd => {
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  call.on('cancelled', end);
+  // A broken connection is the client's end of the call too; without a listener it would be thrown.
+  call.on('error', end);
+  const forget = closing.listen(end);
+  return {
+    signal: ending.signal,
+    forget: () => {
+      forget();
+      call.off('cancelled', end);
+    },
+  };
+};
+
 /**
  * Runs what answers a call, and ends the call after it: in order, with the status of what was thrown, or with UNAVAILABLE when the
  * server closes first.
@@ -48,13 +77,7 @@ export const answering = async <Answer>(
   call: AnsweringCall<Answer>,
   run: (open: OpenCall<Answer>) => Promise<void>,
 ): Promise<void> => {
-  const ending = new AbortController();
-  const { signal } = ending;
-  const end = (): void => ending.abort();
-  call.on('cancelled', end);
-  // A broken connection is the client's end of the call too; without a listener it would be thrown.
-  call.on('error', end);
-  const forget = context.closing.listen(end);
+  const { signal, forget } = endOfCall(context, call);
   // Many may wait at once, and one listener is enough for all of them.
   let draining: Promise<void> | undefined;
   const writeLast = async (answer: Answer): Promise<void> => {
@@ -78,6 +101,5 @@ export const answering = async <Answer>(
     call.emit('error', serviceErrorOf(context, reason));
   } finally {
     forget();
-    call.off('cancelled', end);
   }
 };

@@ -2,6 +2,7 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Timers } from '../store/timers.js';
 import type { EventStore } from '../store/event-store.js';
+import type { Acknowledged } from './acknowledged.js';
 import type { Feed } from './feed-items.js';
 import type { Modules } from './loading.js';
 
@@ -27,6 +28,8 @@ export interface ServerContext {
   readonly store: EventStore;
   readonly modules: Modules;
   readonly feed: Feed;
+  /** How far what clients were told is written goes; all that is appended through `store` is noted. */
+  readonly acknowledged: Acknowledged;
   readonly timers: Timers;
   /** The time of day, for `$maxAge` and the deadlines that clients send. */
   readonly now: () => Date;

@@ -8,6 +8,7 @@ import { taggedError } from '../core/fault.js';
 import { exactly, meets, type Position, startPosition, type StreamVersion } from '../core/stream.js';
 import type { AppendManyError, AppendRequest, AppendResult, EventStore } from '../store/event-store.js';
 import { newId } from '../store/ids.js';
+import { later } from './acknowledged.js';
 import { type ExpectedRevision, expectedText, expectedVersionOf, revisionTold } from './appending.js';
 import type { ServerContext } from './context.js';
 import { deletedMark, isDeleted, metadataType, metastreamOf, readMetastream } from './metadata.js';
@@ -38,7 +39,8 @@ const standing = async ({ store }: ServerContext, streamId: string) => {
   const metastream = await readMetastream(store, streamId);
   const last = events[0];
   const isClosing = version === 1 && last !== undefined && markOf(last, closingMark) === true;
-  return { version, metastream, isGone: isDeleted(metastream.rules, version), isClosing };
+  const position = last?.position ?? startPosition;
+  return { version, position, metastream, isGone: isDeleted(metastream.rules, version), isClosing };
 };
 
 type Standing = Awaited<ReturnType<typeof standing>>;
@@ -115,6 +117,15 @@ const giveEvent = async ({ store }: ServerContext, streamId: string): Promise<vo
   if (E.isLeft(answer) && answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
 };
 
+/**
+ * A position that is not before the closing of a stream which ended there, nor before anything that was acknowledged until then. Clients who
+ * read all streams may not be shown as much yet; it need not be waited for, because whatever begins later comes after it.
+ */
+const positionOfClosing = async (context: ServerContext, { position }: Standing): Promise<Position> => {
+  const head = (await headPosition(context)) ?? startPosition;
+  return later(later(head, position), context.acknowledged.newest());
+};
+
 /** Closes the stream for ever. Answers a position that is not before the closing. */
 export const tombstoneStream = async (
   context: ServerContext,
@@ -134,7 +145,7 @@ export const tombstoneStream = async (
     const answer = await store.markStream({ ...keyOf(streamId), as: 'tombstoned', expected })();
     if (E.isRight(answer)) {
       feed.nudge(streamId);
-      return (await headPosition(context)) ?? startPosition;
+      return positionOfClosing(context, stands);
     }
     if (answer.left._tag !== 'VersionConflict') throw taggedError(answer.left);
   }

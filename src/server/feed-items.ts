@@ -44,6 +44,12 @@ export interface Feed {
   readonly followAll: (after: Position | 'start', options: FollowAllOptions) => AsyncIterable<FeedItem>;
   /** Wakes followers of a stream that changed without an event, as by a tombstone. */
   readonly nudge: (streamId: string) => void;
+  /** The life that the store lives, as far as is known. */
+  readonly epoch: () => string;
+  /** Whether the store shows everything up to here, to whoever reads now. */
+  readonly hasShown: (position: Position) => boolean;
+  /** Resolves when the store shows more than before, after `ms` milliseconds, or when the signal aborts; sometimes for nothing. */
+  readonly waitForMore: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 

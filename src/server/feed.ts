@@ -24,6 +24,9 @@ export const openFeed = async (context: FeedContext): Promise<Feed> => {
       followStream(context, live, streamId, afterRevision, options),
     followAll: (after, options) => followAll(context, live, after, options),
     nudge: live.nudge,
+    epoch: live.epoch,
+    hasShown: live.hasShown,
+    waitForMore: live.waitForMore,
     close: live.close,
   };
 };

@@ -1,7 +1,7 @@
 /** The one live subscription of a server: fills the ring with the newest events, and wakes those who wait for them. */
 import { taggedError, taggedOf, toPromise } from '../core/fault.js';
 import { streamIdOf } from '../core/eventstoredb/stream-id.js';
-import { startPosition } from '../core/stream.js';
+import { comparePositions, type Position, startPosition } from '../core/stream.js';
 import type { Checkpoint } from '../store/event-store.js';
 import type { Timers } from '../store/timers.js';
 import { makeWake, type Wake } from '../store/wake.js';
@@ -25,6 +25,10 @@ export interface LiveEvents {
   /** Resolves when any event came, or the signal aborts; sometimes for nothing. */
   readonly waitForAny: (signal: AbortSignal) => Promise<void>;
   readonly watch: (streamId: string) => StreamWatch;
+  /** Whether the store shows everything up to here, to whoever reads now. */
+  readonly hasShown: (position: Position) => boolean;
+  /** Resolves when the store shows more than before, after `ms` milliseconds, or when the signal aborts; sometimes for nothing. */
+  readonly waitForMore: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Throws once the store lives another life than it did when the follower began. */
   readonly checkEpoch: (epoch: string) => void;
   readonly epoch: () => string;
@@ -95,12 +99,15 @@ export const liveEvents = async (context: FeedContext): Promise<LiveEvents> => {
   let checkpoint = await endOf(context);
   const ring = makeRing(ringLimits, checkpoint.position);
   const anyWake = makeWake(timers);
+  const moreWake = makeWake(timers);
   const watches = makeWatches(timers);
   const listen = async (): Promise<void> => {
     const filter = { includeArchived: true };
     const request = { after: checkpoint, filter, maxCount: pageCount, signal };
     for await (const item of store.subscribe(request)) {
       checkpoint = item.checkpoint;
+      // With events that nobody is shown it goes on without one.
+      moreWake.notify();
       if (item._tag !== 'Event') continue;
       ring.push(item.event);
       anyWake.notify();
@@ -114,6 +121,7 @@ export const liveEvents = async (context: FeedContext): Promise<LiveEvents> => {
     checkpoint = end;
     ring.reset(end.position);
     anyWake.notify();
+    moreWake.notify();
     watches.nudgeAll();
   };
   const run = async (): Promise<void> => {
@@ -138,6 +146,8 @@ export const liveEvents = async (context: FeedContext): Promise<LiveEvents> => {
     ring,
     waitForAny: (signalOfOne) => anyWake.wait(lookAgainMs, signalOfOne),
     watch: watches.watch,
+    hasShown: (position) => comparePositions(checkpoint.position, position) >= 0,
+    waitForMore: moreWake.wait,
     epoch: () => checkpoint.epoch,
     checkEpoch: (epoch) => {
       if (epoch !== checkpoint.epoch)

@@ -3,9 +3,11 @@ import type { RecordedEvent } from '../core/event.js';
 import { toPromise } from '../core/fault.js';
 import { type Json, jsonBytesBound } from '../core/json.js';
 import { streamIdOf } from '../core/eventstoredb/stream-id.js';
-import { type Position, versionMax } from '../core/stream.js';
-import type { Direction } from '../store/event-store.js';
+import { type Position, startPosition, versionMax } from '../core/stream.js';
+import type { AllPage, Direction } from '../store/event-store.js';
 import { pageDefault } from '../store/limits.js';
+import type { LookAgain } from './acknowledged.js';
+import type { ServerContext } from './context.js';
 import type { FeedContext } from './feed-items.js';
 import type { AllFilter } from './filter.js';
 import { firstVisible, isDeleted, isExpired, readMetastream } from './metadata.js';
@@ -155,20 +157,29 @@ export interface AllRead {
 
 const everything = { includeArchived: true };
 
-/** The events of all streams, as many as are asked for. Ends early when the signal aborts. */
+const neverAgain: LookAgain = () => Promise.resolve(false);
+
+/**
+ * The events of all streams, as many as are asked for. Ends early when the signal aborts. `lookAgain` is asked at the end of the order:
+ * backwards that is before anything is handed over.
+ */
 export async function* allEvents(
   { store }: ReadingContext,
   read: AllRead,
   signal: AbortSignal,
+  lookAgain: LookAgain = neverAgain,
 ): AsyncGenerator<RecordedEvent, void, void> {
   const { direction, filter } = read;
   let { after } = read;
   let left = read.maxCount;
+  let hasBegun = direction === 'forwards';
   const pages = growingPages();
   while (left > 0 && !signal.aborted) {
     const maxCount = filter === undefined ? Math.min(left, pages.size()) : pages.size();
     const ask = { direction, maxCount, filter: everything, ...(after !== undefined && { after }) };
     const page = await toPromise(store.readAll(ask));
+    if (!hasBegun && (await lookAgain(newestOf(page), page))) continue;
+    hasBegun = true;
     filter?.foresee?.(page.events);
     for (const event of page.events) {
       if (left <= 0) return;
@@ -176,14 +187,34 @@ export async function* allEvents(
       yield event;
       left -= 1;
     }
-    if (page.isEnd) return;
+    if (page.isEnd && (direction === 'backwards' || !(await lookAgain(page.last, page)))) return;
     pages.seen(page.events);
     after = page.last;
   }
 }
 
+/** The position of the newest event of a page backwards. */
+const newestOf = ({ events }: AllPage): Position => events[0]?.position ?? startPosition;
+
+const head = { direction: 'backwards', maxCount: 1, filter: everything } as const;
+
 /** The position of the newest event that readers of the global order can see; `undefined` in an empty store. */
 export const headPosition = async ({ store }: Pick<FeedContext, 'store'>): Promise<Position | undefined> => {
-  const page = await toPromise(store.readAll({ direction: 'backwards', maxCount: 1, filter: everything }));
+  const page = await toPromise(store.readAll(head));
   return page.events[0]?.position;
+};
+
+/**
+ * Where the order ends, for who is to be given what comes only: not before anything that was acknowledged already. Waits for that as long
+ * as the signal does not abort.
+ */
+export const orderEnd = async (
+  { store, acknowledged }: Pick<ServerContext, 'store' | 'acknowledged'>,
+  signal: AbortSignal,
+): Promise<Position | undefined> => {
+  const lookAgain = acknowledged.lookAgain(signal);
+  for (;;) {
+    const page = await toPromise(store.readAll(head));
+    if (!(await lookAgain(newestOf(page), page))) return page.events[0]?.position;
+  }
 };

@@ -5,6 +5,7 @@ import { taggedError, thrownMessage } from '../core/fault.js';
 import type { EventStore, ReadAllError } from '../store/event-store.js';
 import { checkCount, firstLeft } from '../store/checks.js';
 import { realTimers, type Timers } from '../store/timers.js';
+import { noting, openAcknowledged } from './acknowledged.js';
 import type { Closing, ServerContext, Service } from './context.js';
 import {
   type Access,
@@ -175,6 +176,15 @@ const checkNumbers = (port: number, appendBytesMax: number, closeMs: number): vo
   if (E.isLeft(checked)) throw taggedError(checked.left);
 };
 
+/** What the services work with, on a feed that is open. */
+const contextOf = (
+  parts: Omit<ServerContext, 'acknowledged' | 'closing'>,
+): ServerContext & { readonly closing: ReturnType<typeof makeClosing> } => {
+  const acknowledged = openAcknowledged(parts.feed, parts.timers);
+  const store = noting(parts.store, acknowledged.note);
+  return { ...parts, store, acknowledged, closing: makeClosing() };
+};
+
 /** Opens a server. Rejects with a `TaggedError` of `ServeError`; nothing stays open then. */
 export const serve = async (store: EventStore, options: ServeOptions = {}): Promise<Serving> => {
   const { host = '127.0.0.1', port = 2113, timers = realTimers, now = () => new Date() } = options;
@@ -190,10 +200,9 @@ export const serve = async (store: EventStore, options: ServeOptions = {}): Prom
   const credentials = serverCredentialsOf(modules.grpc, access);
   if (E.isLeft(credentials)) throw taggedError(credentials.left);
   const feed = await openFeed({ store, timers, now, onError });
-  const closing = makeClosing();
   const address = { host, port: 0 };
   const limits = { appendBytesMax };
-  const context = { store, modules, feed, timers, now, limits, address, closing, onError };
+  const context = contextOf({ store, modules, feed, timers, now, limits, address, onError });
   const server = makeServer(modules, access, appendBytesMax);
   const served = services(context);
   for (const { definition, handlers } of served) server.addService(definition, handlers);
@@ -206,7 +215,7 @@ export const serve = async (store: EventStore, options: ServeOptions = {}): Prom
   }
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    closing.begin();
+    context.closing.begin();
     await shutDown(server, timers, closeMs);
     await finish(served, onError);
     await feed.close();

@@ -5,7 +5,8 @@ import { taggedError } from '../../core/fault.js';
 import type { Position } from '../../core/stream.js';
 import type { ServerContext } from '../context.js';
 import { isEndPosition, positionBefore } from '../positions.js';
-import { refuse } from '../status.js';
+import { orderEnd } from '../reading.js';
+import { closingRefusal, refuse } from '../status.js';
 import { keyOf, streamIdFrom } from '../wire.js';
 import type { FilterText } from './config.js';
 import type { NackAction } from './group.js';
@@ -41,11 +42,18 @@ export const nameOf = (options: Naming | undefined): GroupName => {
 /** Where a group is to begin: what clients are told, and the place after which it does. */
 type Start = Pick<NewGroup, 'startFrom' | 'after'>;
 
-const fromEnd = async (context: ServerContext, stream: string): Promise<Start> => ({
-  startFrom: '-1',
+/** Nothing that was acknowledged comes after it. */
+const endOfAll = async (context: ServerContext, signal: AbortSignal): Promise<string> => {
+  const position = await orderEnd(context, signal);
+  return position === undefined ? beginning : placeOfPosition(position);
+};
+
+const fromEnd = async (context: ServerContext, stream: string, signal: AbortSignal): Promise<Start> => {
+  const after = await (stream === allStreams ? endOfAll(context, signal) : endOf(context, stream));
+  if (signal.aborted) throw taggedError(closingRefusal);
   // Kept, so that it is the end of now, whenever it is that somebody reads.
-  after: await endOf(context, stream),
-});
+  return { startFrom: '-1', after };
+};
 
 const fromBeginning = (stream: string): Start => ({
   startFrom: stream === allStreams ? 'C:0/P:0' : '0',
@@ -55,9 +63,9 @@ const fromBeginning = (stream: string): Start => ({
 const revisionEnd = 2n ** 64n - 1n;
 
 /** Clients of before 21.10 send -1 for the end. */
-const fromRevision = (context: ServerContext, stream: string, text: string): Promise<Start> | Start => {
+const fromRevision = (stream: string, text: string): Start | 'end' => {
   const revision = BigInt(text);
-  if (revision < 0n || revision === revisionEnd) return fromEnd(context, stream);
+  if (revision < 0n || revision === revisionEnd) return 'end';
   if (revision === 0n) return fromBeginning(stream);
   return { startFrom: text, after: String(revision - 1n) };
 };
@@ -67,24 +75,19 @@ type Options = CreateReq.Options | UpdateReq.Options;
 type StreamStart = CreateReq.StreamOptions | UpdateReq.StreamOptions;
 type AllStart = CreateReq.AllOptions | UpdateReq.AllOptions;
 
-const streamStart = (
-  context: ServerContext,
-  stream: string,
-  options: StreamStart | undefined,
-  settings: Settings,
-): Promise<Start> | Start => {
-  if (options === undefined) return fromRevision(context, stream, settings.getRevision());
+const streamStart = (stream: string, options: StreamStart | undefined, settings: Settings): Start | 'end' => {
+  if (options === undefined) return fromRevision(stream, settings.getRevision());
   if (options.getStart() !== undefined) return fromBeginning(stream);
-  if (options.getEnd() !== undefined) return fromEnd(context, stream);
-  return fromRevision(context, stream, options.getRevision());
+  if (options.getEnd() !== undefined) return 'end';
+  return fromRevision(stream, options.getRevision());
 };
 
-const allStart = (context: ServerContext, options: AllStart): Promise<Start> | Start => {
+const allStart = (options: AllStart): Start | 'end' => {
   const message = options.getPosition();
-  if (options.getEnd() !== undefined) return fromEnd(context, allStreams);
+  if (options.getEnd() !== undefined) return 'end';
   if (message === undefined) return fromBeginning(allStreams);
   const [commit, prepare] = [BigInt(message.getCommitPosition()), BigInt(message.getPreparePosition())];
-  if (isEndPosition({ commit, prepare })) return fromEnd(context, allStreams);
+  if (isEndPosition({ commit, prepare })) return 'end';
   if (commit === 0n && prepare === 0n) return fromBeginning(allStreams);
   const before: Position = positionBefore({ commit, prepare });
   return { startFrom: `C:${commit}/P:${prepare}`, after: placeOfPosition(before) };
@@ -148,9 +151,11 @@ const namingOf = (options: Options): Naming => ({
   getGroupName: () => options.getGroupName(),
 });
 
+/** `signal`: aborts when the client waits no longer. */
 export const changedGroupOf = async (
   context: ServerContext,
   options: Options | undefined,
+  signal: AbortSignal,
 ): Promise<ChangedGroup> => {
   const settings = options?.getSettings();
   if (options === undefined || settings === undefined)
@@ -158,15 +163,18 @@ export const changedGroupOf = async (
   const name = nameOf(namingOf(options));
   const read = settingsOf(name, settings);
   const all = options.getAll();
-  const start = await (all === undefined
-    ? streamStart(context, name.stream, options.getStream(), settings)
-    : allStart(context, all));
+  const told = all === undefined ? streamStart(name.stream, options.getStream(), settings) : allStart(all);
+  const start = told === 'end' ? await fromEnd(context, name.stream, signal) : told;
   return { ...name, settings: read, ...start };
 };
 
-export const newGroupOf = async (context: ServerContext, request: CreateReq): Promise<NewGroup> => {
+export const newGroupOf = async (
+  context: ServerContext,
+  request: CreateReq,
+  signal: AbortSignal,
+): Promise<NewGroup> => {
   const options = request.getOptions();
-  const group = await changedGroupOf(context, options);
+  const group = await changedGroupOf(context, options, signal);
   const filter = filterTextOf(options?.getAll());
   return filter === undefined ? group : { ...group, filter };
 };

@@ -9,6 +9,7 @@ import type {
   UpdateReq,
 } from '@eventstore/db-client/generated/persistent_pb.js';
 import { taggedError } from '../../core/fault.js';
+import { endOfCall } from '../calls.js';
 import type { Service, ServerContext } from '../context.js';
 import { serviceErrorOf } from '../status.js';
 import { streamIdFrom } from '../wire.js';
@@ -21,17 +22,20 @@ import { doesNotExist, type GroupName } from './refusals.js';
 import { changedGroupOf, nameOf, newGroupOf } from './requests.js';
 import type { GroupRun } from './run.js';
 
-/** A method with one answer; what it throws becomes the call's status. */
+/** A method with one answer; what it throws becomes the call's status. The signal aborts when nobody waits for the answer. */
 const unary =
   <Request, Answer>(
     context: ServerContext,
-    work: (request: Request) => Promise<Answer>,
+    work: (request: Request, signal: AbortSignal) => Promise<Answer>,
   ): handleUnaryCall<Request, Answer> =>
   (call, answer) => {
-    work(call.request).then(
-      (message) => answer(null, message),
-      (thrown: unknown) => answer(serviceErrorOf(context, thrown)),
-    );
+    const { signal, forget } = endOfCall(context, call);
+    work(call.request, signal)
+      .finally(forget)
+      .then(
+        (message) => answer(null, message),
+        (thrown: unknown) => answer(serviceErrorOf(context, thrown)),
+      );
   };
 
 /** The group at work, started where nobody else has it: so that its info is that of a group at work. */
@@ -55,12 +59,12 @@ export const persistentService = (context: ServerContext): Service => {
   const nameIn = (request: { getOptions(): Parameters<typeof nameOf>[0] }): GroupName =>
     nameOf(request.getOptions());
   const handlers: UntypedServiceImplementation = {
-    create: unary(context, async (request: CreateReq) => {
-      await groups.create(await newGroupOf(context, request));
+    create: unary(context, async (request: CreateReq, signal) => {
+      await groups.create(await newGroupOf(context, request, signal));
       return new persistent.CreateResp();
     }),
-    update: unary(context, async (request: UpdateReq) => {
-      await groups.update(await changedGroupOf(context, request.getOptions()));
+    update: unary(context, async (request: UpdateReq, signal) => {
+      await groups.update(await changedGroupOf(context, request.getOptions(), signal));
       return new persistent.UpdateResp();
     }),
     delete: unary(context, async (request: DeleteReq) => {
