@@ -17,7 +17,7 @@ import { isRolledBack, pauseBeforeAgain, rolledBackMax } from './change.js';
 import { ask, type SqlContext } from './context.js';
 import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
-import { type AppendAnswer, answerOf, eventsOf, versionOf } from './rows.js';
+import { type AppendAnswer, answerOf, eventsOfStream, versionOf } from './rows.js';
 
 type Outcome = E.Either<AppendError, ReadonlyArray<AppendResult>>;
 export type OneOutcome = E.Either<AppendError, AppendResult>;
@@ -45,7 +45,12 @@ const keyConflict = async (
       continue;
     const page = [tenant, streamName, String(after + 1), String(tailMax)];
     const tail =
-      tailMax === 0 ? undefined : eventsOf(await ask(context, context.statements.readStreamForwards, page));
+      tailMax === 0
+        ? undefined
+        : eventsOfStream(await ask(context, context.statements.readStreamForwards, page), {
+            tenant,
+            streamName,
+          });
     return { _tag: 'VersionConflict', tenant, streamName, expected, actual, tail, alreadyRecorded: [] };
   }
   return {
@@ -124,7 +129,8 @@ const readTails = async (
   const from = Math.min(...bounds.map(({ after }) => after)) + 1;
   const count = Math.max(...bounds.map(({ to }) => to)) - from + 1;
   const page = [tenant, streamName, String(from), String(count)];
-  return eventsOf(await ask(context, context.statements.readStreamForwards, page));
+  const rows = await ask(context, context.statements.readStreamForwards, page);
+  return eventsOfStream(rows, { tenant, streamName });
 };
 
 const withTail = (

@@ -22,10 +22,19 @@ import type {
   StreamSummary,
 } from '../../store/event-store.js';
 import { checkCount, checkPosition, pageDefault, pageMax } from '../../store/limits.js';
-import { checkReadStream } from '../../store/read-checks.js';
+import { type CheckedRead, checkReadStream } from '../../store/read-checks.js';
 import { ask, type BadRequest, type SqlContext } from './context.js';
 import { faultOf, type Parameters, type Row, type Statement } from './executor.js';
-import { eventsOf, optionalPosition, positionTexts, summaryOf, text, versionOf } from './rows.js';
+import type { ReadRows } from './read-line.js';
+import {
+  eventsOf,
+  eventsOfStream,
+  optionalPosition,
+  positionTexts,
+  summaryOf,
+  text,
+  versionOf,
+} from './rows.js';
 
 const nextOf = (
   backwards: boolean,
@@ -60,28 +69,38 @@ const replicaRows = async (
   return undefined;
 };
 
+const rowsOf = async (
+  context: SqlContext,
+  readForwards: ReadRows,
+  request: ReadStreamRequest,
+  read: CheckedRead,
+): Promise<ReadonlyArray<Row>> => {
+  const { key, count, backwards, from } = read;
+  const { readStreamBackwards, readStreamForwards } = context.statements;
+  const statement = backwards ? readStreamBackwards : readStreamForwards;
+  const parameters = [key.tenant, key.streamName, String(from), String(count)];
+  const rows = await replicaRows(context, request, statement, parameters);
+  return rows ?? (backwards ? ask(context, statement, parameters) : readForwards(read));
+};
+
+/** `readForwards` asks the store itself for a page oldest first. */
 export const readStream = async (
   context: SqlContext,
+  readForwards: ReadRows,
   request: ReadStreamRequest,
 ): Promise<E.Either<ReadError, StreamPage>> => {
   const checked = checkReadStream(request);
   if (E.isLeft(checked)) return checked;
-  const { key, count, backwards, from } = checked.right;
-  const { tenant, streamName } = key;
-  const { readStreamBackwards, readStreamForwards } = context.statements;
-  const statement = backwards ? readStreamBackwards : readStreamForwards;
-  const parameters = [tenant, streamName, String(from), String(count)];
-  const rows =
-    (await replicaRows(context, request, statement, parameters)) ??
-    (await ask(context, statement, parameters));
+  const { key, backwards } = checked.right;
+  const rows = await rowsOf(context, readForwards, request, checked.right);
   const [row] = rows;
   if (row === undefined) return E.right({ events: [], version: noEvents, next: undefined });
   const state = text(row, 'stream_state');
-  if (state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', tenant, streamName });
+  if (state === 'tombstoned') return E.left({ _tag: 'StreamTombstoned', ...key });
   if (state === 'archived' && request.includeArchived !== true)
-    return E.left({ _tag: 'StreamArchived', tenant, streamName });
+    return E.left({ _tag: 'StreamArchived', ...key });
   const version = versionOf(row, 'stream_version');
-  const events = eventsOf(rows);
+  const events = eventsOfStream(rows, key);
   return E.right({ events, version, next: nextOf(backwards, events, version) });
 };
 

@@ -41,22 +41,38 @@ export const positionTexts = (position: Position): readonly [string, string] => 
   ];
 };
 
-export const eventOf = (row: Row): RecordedEvent => ({
+export interface StreamKey {
+  readonly tenant: Tenant;
+  readonly streamName: StreamName;
+}
+
+const keyIn = (row: Row): StreamKey => ({
+  tenant: text(row, 'tenant') as Tenant,
+  streamName: text(row, 'stream') as StreamName,
+});
+
+const eventOf = (row: Row, { tenant, streamName }: StreamKey): RecordedEvent => ({
   eventId: text(row, 'event_id'),
   type: text(row, 'type'),
   schemaVersion: Number(text(row, 'schema_version')),
   data: JSON.parse(text(row, 'data')) as Json,
   metadata: JSON.parse(text(row, 'metadata')) as EventMetadata,
-  tenant: text(row, 'tenant') as Tenant,
-  streamName: text(row, 'stream') as StreamName,
+  tenant,
+  streamName,
   version: versionOf(row),
   position: positionIn(row),
   recordedAt: text(row, 'recorded_at'),
 });
 
+const hasEvent = (row: Row): boolean => row['event_id'] !== null;
+
 /** Rows of a page: an empty page is one row whose event is null. */
 export const eventsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<RecordedEvent> =>
-  rows.filter((row) => row['event_id'] !== null).map(eventOf);
+  rows.filter(hasEvent).map((row) => eventOf(row, keyIn(row)));
+
+/** Rows of a page of one stream, which do not repeat its name. */
+export const eventsOfStream = (rows: ReadonlyArray<Row>, key: StreamKey): ReadonlyArray<RecordedEvent> =>
+  rows.filter(hasEvent).map((row) => eventOf(row, key));
 
 export const summaryOf = (row: Row): StreamSummary => ({
   tenant: text(row, 'tenant') as Tenant,

@@ -547,7 +547,7 @@ order by e.transaction_id, e.position`,
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
 )
 select s.version::text as stream_version, s.state as stream_state,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+  e.version::text as version, e.transaction_id::text as transaction_id,
     e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
     e.data::text as data, e.metadata::text as metadata,
     to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
@@ -565,7 +565,7 @@ order by e.version desc`,
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
 )
 select s.version::text as stream_version, s.state as stream_state,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+  e.version::text as version, e.transaction_id::text as transaction_id,
     e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
     e.data::text as data, e.metadata::text as metadata,
     to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
@@ -579,6 +579,25 @@ left join lateral (
   limit given.max_count
 ) e on true
 order by e.version`,
+  readStreams: `with asked as (
+  select place, ask ->> 0 as tenant, ask ->> 1 as stream, (ask ->> 2)::integer as first, (ask ->> 3)::integer as max_count
+  from json_array_elements($1::text::json) with ordinality as given (ask, place)
+)
+select asked.place::text as place, s.version::text as stream_version, s.state as stream_state,
+  e.version::text as version, e.transaction_id::text as transaction_id,
+    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
+    e.data::text as data, e.metadata::text as metadata,
+    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+from asked
+join __schema__.streams s on s.tenant = asked.tenant and s.name = asked.stream
+left join lateral (
+  select *
+  from __schema__.events e
+  where e.tenant = asked.tenant and e.stream = asked.stream and e.version >= asked.first
+  order by e.version
+  limit asked.max_count
+) e on true
+order by asked.place, e.version`,
   schemaExists: `with given as (
   select $1::text as schema
 )

@@ -19,6 +19,7 @@ import { epochOf } from './life.js';
 import { sqlLeases } from './leases.js';
 import { sqlQueue } from './queue.js';
 import { readCommitted } from './read-committed.js';
+import { readLine } from './read-line.js';
 import { listStreams, readAll, readStream } from './reading.js';
 
 /** An event store that keeps snapshots, leases, a message queue and operations by their keys beside its streams. */
@@ -32,7 +33,7 @@ export interface SqlStore extends EventStore {
 export interface SqlStoreParts extends SqlContext {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Statements under way at once that several appends share, 1 or more. Default 4; see `appendLine`. */
+  /** Statements under way at once that several appends share, and as many that several reads share; 1 or more. Default 4. */
   readonly sharedStatementsMax?: number;
 }
 
@@ -40,11 +41,13 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
   const parts: SqlStoreParts = { ...given, executor: readCommitted(given.executor) };
   const { executor, statements, limits } = parts;
   const wake = makeWake();
+  const statementsMax = parts.sharedStatementsMax ?? 4;
   const line = appendLine({
     alone: (append) => appendPlain(parts, append),
     together: (appends) => appendShared(parts, appends),
-    statementsMax: parts.sharedStatementsMax ?? 4,
+    statementsMax,
   });
+  const readForwards = readLine(parts, statementsMax);
   let closed = false;
 
   const notified = <L, A>(outcome: E.Either<L, A>): E.Either<L, A> => {
@@ -71,7 +74,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
         if (E.isLeft(checked)) return checked;
         return checked.right.length === 0 ? E.right([]) : notified(await appendAll(parts, checked.right));
       }),
-    readStream: (request) => lifted(() => readStream(parts, request)),
+    readStream: (request) => lifted(() => readStream(parts, readForwards, request)),
     readAll: (request) => lifted(() => readAll(parts, request)),
     readMatching: (request) => lifted(() => readMatching(parts, request)),
     subscribe: (request) => {

@@ -5,7 +5,7 @@ with given as (
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
 )
 select s.version::text as stream_version, s.state as stream_state,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
+  e.version::text as version, e.transaction_id::text as transaction_id,
     e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
     e.data::text as data, e.metadata::text as metadata,
     to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at

@@ -1,0 +1,129 @@
+/**
+ * The line before the server for reads: pages of many callers share a statement. Who finds nobody under way goes at once; what comes
+ * while statements run goes together. No read waits for company: there are no timers.
+ */
+import { realTimers, type Timers } from '../../store/timers.js';
+import type { CheckedRead } from '../../store/read-checks.js';
+import { ask, type SqlContext } from './context.js';
+import type { Row } from './executor.js';
+import { text, versionOf } from './rows.js';
+
+/** Rows of a page of one stream, oldest first; none where there is no such stream. */
+export type ReadRows = (read: CheckedRead) => Promise<ReadonlyArray<Row>>;
+
+/** Pages in one statement. */
+const batchMax = 64;
+/** Where more than these share a statement, each gets the beginning of its page from it; what is left it reads by itself. */
+const wholeMax = 2;
+const beginningCount = 64;
+
+interface Waiting {
+  readonly read: CheckedRead;
+  readonly resolve: (rows: ReadonlyArray<Row>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const wordsOf = ({ key, from }: CheckedRead, count: number): ReadonlyArray<string> => [
+  key.tenant,
+  key.streamName,
+  String(from),
+  String(count),
+];
+
+/** One statement for one page. */
+export const readAlone =
+  (context: SqlContext): ReadRows =>
+  (read) =>
+    ask(context, context.statements.readStreamForwards, wordsOf(read, read.count));
+
+/** The page of a read whose beginning is known: events do not change, so that only what follows is still to be read. */
+const completed = async (
+  context: SqlContext,
+  read: CheckedRead,
+  count: number,
+  rows: ReadonlyArray<Row>,
+): Promise<ReadonlyArray<Row>> => {
+  const last = rows.at(-1);
+  const isWhole = rows.length < count || count === read.count || last === undefined;
+  if (isWhole || versionOf(last) >= versionOf(last, 'stream_version')) return rows;
+  const rest = await readAlone(context)({
+    ...read,
+    from: versionOf(last) + 1,
+    count: read.count - count,
+  });
+  const [first, ...others] = rows;
+  const [{ stream_version, stream_state } = {}] = rest;
+  // How the stream stands is asked of the first row: it is that of the later look.
+  return [{ ...first, stream_version, stream_state } as Row, ...others, ...rest];
+};
+
+const readTogether = async (context: SqlContext, batch: ReadonlyArray<Waiting>): Promise<void> => {
+  const countOf = ({ count }: CheckedRead): number =>
+    batch.length > wholeMax ? Math.min(count, beginningCount) : count;
+  const asked = batch.map(({ read }) => wordsOf(read, countOf(read)));
+  const rows = await ask(context, context.statements.readStreams, [JSON.stringify(asked)]);
+  const pages = batch.map((): Row[] => []);
+  for (const row of rows) (pages[Number(text(row, 'place')) - 1] as Row[]).push(row);
+  for (const [index, { read, resolve, reject }] of batch.entries())
+    completed(context, read, countOf(read), pages[index] as Row[]).then(resolve, reject);
+};
+
+export const readLine = (
+  context: SqlContext,
+  statementsMax: number,
+  soon: Timers['soon'] = realTimers.soon,
+): ReadRows => {
+  let waiting: Waiting[] = [];
+  let alone = 0;
+  let statements = 0;
+  let sharing = 0;
+  let isPlanned = false;
+
+  const share = async (batch: ReadonlyArray<Waiting>): Promise<void> => {
+    statements += 1;
+    sharing += batch.length;
+    try {
+      await readTogether(context, batch);
+    } catch (error) {
+      // What one of them brought on must not be the others' fault.
+      if (batch.length === 1) batch[0]?.reject(error);
+      else for (const { read, resolve, reject } of batch) readAlone(context)(read).then(resolve, reject);
+    }
+    statements -= 1;
+    sharing -= batch.length;
+    plan();
+  };
+
+  const go = (): void => {
+    isPlanned = false;
+    while (waiting.length > 0 && statements < statementsMax) {
+      // Of all that wait and share, each statement has the same part.
+      const fair = Math.ceil((waiting.length + sharing) / statementsMax);
+      const batch = waiting.slice(0, Math.min(fair, batchMax));
+      waiting = waiting.slice(batch.length);
+      void share(batch);
+    }
+  };
+
+  // When all that can move now has moved: those whose reads were just answered may come with their next ones.
+  const plan = (): void => {
+    if (isPlanned || waiting.length === 0 || statements >= statementsMax) return;
+    isPlanned = true;
+    soon(go);
+  };
+
+  return async (read) => {
+    if (alone + statements + waiting.length === 0) {
+      alone += 1;
+      try {
+        return await readAlone(context)(read);
+      } finally {
+        alone -= 1;
+      }
+    }
+    return new Promise((resolve, reject) => {
+      waiting.push({ read, resolve, reject });
+      plan();
+    });
+  };
+};

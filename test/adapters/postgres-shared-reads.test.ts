@@ -1,0 +1,168 @@
+/** Pages of many callers share statements on PostgreSQL, and none of them can tell by anything but the time it takes. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { openPostgres, type SqlStore } from '../../src/adapters/postgres/index.js';
+import { toPromise } from '../../src/core/fault.js';
+import { any, defaultTenant, noStream, type StreamName, type Tenant } from '../../src/core/stream.js';
+import type { ReadStreamRequest, StreamPage } from '../../src/store/event-store.js';
+import { append, aStream, events, refused, right } from '../../src/testing/contract/support.js';
+import { whyNoServer } from '../support/postgres.js';
+import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
+
+const skip = whyNoServer();
+const suite = skip === undefined ? describe : describe.skip;
+
+/** A pool of one connection: whatever comes together shares one statement. `asked` counts the statements that read streams. */
+const countingPool = (connectionString: string) => {
+  const pool = new pg.Pool({ connectionString, max: 1 });
+  const asked: string[] = [];
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (config: { readonly name?: string }) => Promise<never>;
+    const counted = (config: { readonly name?: string }): Promise<never> => {
+      if (/_readStream/.test(config.name ?? '')) asked.push(config.name as string);
+      return query(config);
+    };
+    Object.assign(client, { query: counted });
+  });
+  return { pool, asked };
+};
+
+suite(`event store [postgres] reads that share a statement${skip ? ` (skipped: ${skip})` : ''}`, () => {
+  let opened: PostgresTestStore;
+  let store: SqlStore;
+  let counting: ReturnType<typeof countingPool>;
+  beforeAll(async () => {
+    opened = await openTestPostgres();
+    counting = countingPool(opened.url);
+    store = await toPromise(openPostgres({ pool: counting.pool, poolMax: 1 }));
+    await right(store.readAll({ maxCount: 1 }));
+  });
+  afterAll(async () => {
+    await store.close();
+    await counting.pool.end();
+    await opened.dispose();
+  });
+
+  const written = async (count: number): Promise<StreamName> => {
+    const streamName = aStream();
+    if (count > 0) await append(store, streamName, events(count), noStream);
+    return streamName;
+  };
+  /** All at once. The first goes by itself; what comes after it shares statements. */
+  const together = async (requests: ReadonlyArray<ReadStreamRequest>) => {
+    const lone = store.readStream({ streamName: aStream() })();
+    const answers = await Promise.all(requests.map((request) => store.readStream(request)()));
+    await lone;
+    return answers;
+  };
+  const pageOf = (answer: Awaited<ReturnType<ReturnType<SqlStore['readStream']>>>): StreamPage => {
+    if (answer._tag === 'Left') throw new Error(JSON.stringify(answer.left));
+    return answer.right;
+  };
+
+  it('each of 40 has its own page, the same as by itself, and they are two statements', async () => {
+    const names = await Promise.all(Array.from({ length: 40 }, (_, index) => written(index % 5)));
+    const requests = names.map((streamName, index) => ({
+      ...{ streamName, from: 1 + (index % 3), maxCount: 1 + (index % 4) },
+    }));
+    counting.asked.length = 0;
+    const answers = await together(requests);
+    expect(counting.asked.length).toBe(2);
+    for (const [index, request] of requests.entries())
+      expect(pageOf(answers[index] as never)).toEqual(await right(store.readStream(request)));
+  });
+
+  it('a lone one is one statement, that of one page', async () => {
+    const streamName = await written(3);
+    counting.asked.length = 0;
+    expect((await right(store.readStream({ streamName }))).events).toHaveLength(3);
+    expect(counting.asked).toEqual([expect.stringMatching(/readStreamForwards/)]);
+  });
+
+  it('a long one beside many gets its whole page all the same', async () => {
+    const [long, exact] = [await written(200), await written(64)];
+    const short = await Promise.all(Array.from({ length: 6 }, () => written(2)));
+    const requests = [
+      { streamName: long },
+      { streamName: long, from: 3, maxCount: 100 },
+      { streamName: exact },
+      { streamName: long, from: 150, maxCount: 4_096 },
+      ...short.map((streamName) => ({ streamName })),
+    ];
+    const answers = await together(requests);
+    for (const [index, request] of requests.entries())
+      expect(pageOf(answers[index] as never)).toEqual(await right(store.readStream(request)));
+    expect(pageOf(answers[0] as never).events.map(({ version }) => version)).toEqual(
+      Array.from({ length: 200 }, (_, index) => index + 1),
+    );
+    expect(pageOf(answers[1] as never)).toMatchObject({ version: 200, next: 103 });
+  });
+
+  it('what is missing, archived, tombstoned or of another tenant is told to who asks for it alone', async () => {
+    const [open, archived, tombstoned] = [await written(1), await written(2), await written(3)];
+    await right(store.markStream({ streamName: archived, as: 'archived', expected: any }));
+    await right(store.markStream({ streamName: tombstoned, as: 'tombstoned', expected: any }));
+    const requests = [
+      ...[{ streamName: open }, { streamName: aStream() }, { streamName: archived }],
+      ...[{ streamName: archived, includeArchived: true }, { streamName: tombstoned }],
+      ...[
+        { streamName: open, tenant: 'other' as Tenant },
+        { streamName: open, from: 2 },
+      ],
+    ];
+    const [first, missing, closed, shown, gone, others, beyond] = await together(requests);
+    expect(pageOf(first as never).events).toMatchObject([{ tenant: defaultTenant, streamName: open }]);
+    expect(missing).toMatchObject({ right: { events: [], version: 0, next: undefined } });
+    expect(closed).toMatchObject({ left: { _tag: 'StreamArchived', streamName: archived } });
+    expect(pageOf(shown as never).events).toHaveLength(2);
+    expect(gone).toMatchObject({ left: { _tag: 'StreamTombstoned', streamName: tombstoned } });
+    expect(others).toMatchObject({ right: { events: [], version: 0 } });
+    expect(beyond).toMatchObject({ right: { events: [], version: 1, next: undefined } });
+  });
+
+  it('a read that began after an append was answered sees it, whatever is under way', async () => {
+    const streamName = await written(1);
+    for (let version = 1; version <= 20; version += 1) {
+      const under = together(Array.from({ length: 8 }, () => ({ streamName })));
+      await append(store, streamName, events(1));
+      expect((await right(store.readStream({ streamName }))).version).toBe(version + 1);
+      await under;
+    }
+  });
+
+  it('where the shared statement fails, each is asked for by itself', async () => {
+    const names = await Promise.all([written(1), written(2), written(3)]);
+    const broken = countingPool(opened.url);
+    let isBroken = true;
+    broken.pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (config: { readonly name?: string }) => Promise<never>;
+      const failing = (config: { readonly name?: string }): Promise<never> =>
+        isBroken && /_readStreams_/.test(config.name ?? '')
+          ? Promise.reject(
+              Object.assign(new Error('canceling statement'), { code: '57014', severity: 'ERROR' }),
+            )
+          : query(config);
+      Object.assign(client, { query: failing });
+    });
+    const narrow = await toPromise(openPostgres({ pool: broken.pool, poolMax: 1 }));
+    const reads = [aStream(), ...names].map((streamName) => right(narrow.readStream({ streamName })));
+    expect((await Promise.all(reads)).map(({ version }) => version)).toEqual([0, 1, 2, 3]);
+    isBroken = false;
+    await narrow.close();
+    const closed = await Promise.all(
+      names.map((streamName) => refused(narrow.readStream({ streamName }), 'StoreClosed')),
+    );
+    expect(closed).toMatchObject([{ _tag: 'StoreClosed' }, { _tag: 'StoreClosed' }, { _tag: 'StoreClosed' }]);
+    await broken.pool.end();
+  });
+
+  it('those who wait when the store is closed are answered: with their page, or that it is closed', async () => {
+    const streamName = await written(2);
+    const closing = await toPromise(openPostgres({ connectionString: opened.url, poolMax: 1 }));
+    const reads = Array.from({ length: 10 }, () => closing.readStream({ streamName })());
+    await closing.close();
+    for (const answer of await Promise.all(reads))
+      if (answer._tag === 'Left') expect(answer.left._tag).toBe('StoreClosed');
+      else expect(answer.right.version).toBe(2);
+  });
+});
