@@ -1,4 +1,5 @@
 /** Pages of many callers share statements on PostgreSQL, and none of them can tell by anything but the time it takes. */
+import { setMaxListeners } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { openPostgres, type SqlStore } from '../../src/adapters/postgres/index.js';
@@ -19,7 +20,7 @@ const countingPool = (connectionString: string) => {
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (config: { readonly name?: string }) => Promise<never>;
     const counted = (config: { readonly name?: string }): Promise<never> => {
-      if (/_readStream/.test(config.name ?? '')) asked.push(config.name as string);
+      if (/_read(Stream|All)/.test(config.name ?? '')) asked.push(config.name as string);
       return query(config);
     };
     Object.assign(client, { query: counted });
@@ -154,6 +155,34 @@ suite(`event store [postgres] reads that share a statement${skip ? ` (skipped: $
     );
     expect(closed).toMatchObject([{ _tag: 'StoreClosed' }, { _tag: 'StoreClosed' }, { _tag: 'StoreClosed' }]);
     await broken.pool.end();
+  });
+
+  it('twenty subscribers at the end of the order are one read for each look, and each sees every event', async () => {
+    const streamName = aStream();
+    const filter = { streamPrefixes: [streamName] };
+    const { last } = await right(store.readAll({ maxCount: 1, direction: 'backwards' }));
+    const after = { position: last, epoch: await right(store.epoch()) };
+    const ending = new AbortController();
+    const { signal } = ending;
+    setMaxListeners(0, signal);
+    const seen = Array.from({ length: 20 }, (): number[] => []);
+    let caughtUp = 0;
+    const following = seen.map(async (versions) => {
+      for await (const item of store.subscribe({ after, filter, signal, pollMs: 60_000 }))
+        if (item._tag === 'Event') versions.push(item.event.version);
+        else if (item._tag === 'CaughtUp') caughtUp += 1;
+    });
+    const until = async (isTrue: () => boolean): Promise<void> => {
+      while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+    };
+    await until(() => caughtUp >= 20);
+    counting.asked.length = 0;
+    await append(store, streamName, events(3));
+    await until(() => seen.every((versions) => versions.length === 3));
+    expect(seen).toEqual(Array.from({ length: 20 }, () => [1, 2, 3]));
+    expect(counting.asked.length).toBeLessThan(10);
+    ending.abort();
+    await Promise.all(following);
   });
 
   it('those who wait when the store is closed are answered: with their page, or that it is closed', async () => {

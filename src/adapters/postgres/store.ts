@@ -4,6 +4,7 @@ import type { AppendError, AppendResult, Capabilities, EventStore } from '../../
 import { checkAppend, checkAppendMany } from '../../store/limits.js';
 import type { IdempotencyStore } from '../../store/idempotency.js';
 import type { Leases } from '../../store/leases.js';
+import { joinedReads } from '../../store/joined-reads.js';
 import type { MessageQueue } from '../../store/message-queue.js';
 import type { Snapshots } from '../../store/snapshots.js';
 import { pollingSubscription } from '../../store/subscription.js';
@@ -48,6 +49,8 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
     statementsMax,
   });
   const readForwards = readLine(parts, statementsMax);
+  const readPage: EventStore['readAll'] = (request) => lifted(() => readAll(parts, request));
+  const readJoined = joinedReads(readPage);
   let closed = false;
 
   const notified = <L, A>(outcome: E.Either<L, A>): E.Either<L, A> => {
@@ -75,11 +78,11 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
         return checked.right.length === 0 ? E.right([]) : notified(await appendAll(parts, checked.right));
       }),
     readStream: (request) => lifted(() => readStream(parts, readForwards, request)),
-    readAll: (request) => lifted(() => readAll(parts, request)),
+    readAll: readPage,
     readMatching: (request) => lifted(() => readMatching(parts, request)),
     subscribe: (request) => {
       const { epoch } = store;
-      return pollingSubscription({ readAll: store.readAll, epoch, wake, isClosed: () => closed }, request);
+      return pollingSubscription({ readAll: readJoined, epoch, wake, isClosed: () => closed }, request);
     },
     listStreams: (request) => lifted(() => listStreams(parts, request)),
     markStream: (request) => lifted(() => markStream(parts, request)),
