@@ -118,6 +118,7 @@ const words = {
   duplicates: 'deliveries known as duplicates',
   unavailable: 'calls that the store refused',
   answersLost: 'answers of appends that were lost',
+  jointAppends: 'appends of several messages at once',
   conflicts: 'conflicts',
   fastForwards: 'fast-forwards',
   merges: 'merges',

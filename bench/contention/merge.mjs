@@ -16,22 +16,6 @@ const tally = saga({
   merge: { threeWay: record({ count: counter }) },
 });
 
-/** A saga's handler is a pure function, so that its work stands between its decision and the first append that carries it. */
-const workingStore = (store, work) => {
-  const decided = new Set();
-  return {
-    onReacted: ({ messageId }) => void decided.add(messageId),
-    store: {
-      ...store,
-      append: (request) => async () => {
-        const cause = request.events[0]?.metadata.causationId;
-        if (cause !== undefined && decided.delete(cause)) await work();
-        return store.append(request)();
-      },
-    },
-  };
-};
-
 export const merge = {
   name: 'watersmeet, merge',
   open: async (url, { poolMax }) => {
@@ -40,8 +24,8 @@ export const merge = {
     return {
       /** A runtime of its own for each run: nothing is known of earlier ones. */
       begin: (work) => {
-        const { onReacted, store: working } = workingStore(store, work);
-        const runtime = sagaRuntime(tally, { store: working, hooks: { onReacted } });
+        // A saga's handler is a pure function: its work stands between its read and the append of what it decides.
+        const runtime = sagaRuntime(tally, { store, hooks: { onReacted: () => work() } });
         return {
           handle: async (sagaId, id) => {
             await toPromise(runtime.handle({ id, sagaId, type: 'Add', data: { by: 1 } }));

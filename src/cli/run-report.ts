@@ -7,7 +7,7 @@ import type { Verification } from './run-verify.js';
 /** What this process did, counted as it happened. */
 export interface Tally {
   handlerRuns: number;
-  /** Appends refused that became branches, or were tried again or given back. */
+  /** Messages that became branches, or were tried again or given back. */
   conflicts: number;
   /** Appends refused that only had to be moved. */
   fastForwards: number;

@@ -22,6 +22,8 @@ const notErrors: ReadonlySet<string> = new Set([
     'Contended',
     'Parked',
   ],
+  // What a decision comes to that is ready beside others.
+  ...['Trunk', 'Branch', 'Repeated', 'Recorded'],
   ...['Pending', 'Void', 'Applied', 'Failed'],
   // What became of an operation that has a key.
   ...['Acquired', 'AlreadyDone'],

@@ -160,7 +160,7 @@ describe('hooks', () => {
     const merged = mergeHooks<SagaHooks>(first, undefined, second);
     expect(Object.keys(merged)).toEqual(['onParked', 'onReacted']);
     merged.onParked?.({ streamName: 's', branchIds: [], reason: '' });
-    merged.onReacted?.({ streamName: 's', messageId: 'm', attempt: 1 });
+    void merged.onReacted?.({ streamName: 's', messageId: 'm', attempt: 1 });
     expect(told).toEqual(['first', 'second', 'reacted']);
     const broken: SagaHooks = {
       onParked: () => {
@@ -169,5 +169,23 @@ describe('hooks', () => {
     };
     const notice = { streamName: 's', branchIds: [], reason: '' };
     expect(() => mergeHooks<SagaHooks>(broken, first).onParked?.(notice)).toThrow('a bug');
+  });
+
+  it('that promise something are begun one after another and awaited together; one that rejects is told', async () => {
+    const told: string[] = [];
+    const slow = (name: string): SagaHooks => ({
+      onReacted: async () => {
+        told.push(`${name} begins`);
+        await new Promise(setImmediate);
+        told.push(`${name} ends`);
+      },
+    });
+    const notice = { streamName: 's', messageId: 'm', attempt: 1 };
+    await mergeHooks<SagaHooks>(slow('first'), { onReacted: () => undefined }, slow('second')).onReacted?.(
+      notice,
+    );
+    expect(told).toEqual(['first begins', 'second begins', 'first ends', 'second ends']);
+    const broken: SagaHooks = { onReacted: () => Promise.reject(new Error('a bug')) };
+    await expect(mergeHooks<SagaHooks>(slow('third'), broken).onReacted?.(notice)).rejects.toThrow('a bug');
   });
 });

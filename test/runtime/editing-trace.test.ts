@@ -18,7 +18,7 @@ import { saga } from '../../src/core/saga/saga.js';
 import type { StreamName } from '../../src/core/stream.js';
 import { sagaRuntime } from '../../src/runtime/saga/saga-runtime.js';
 import type { Handled, HandleError } from '../../src/runtime/saga/saga-context.js';
-import type { AppendRequest, EventStore, StreamPage } from '../../src/store/event-store.js';
+import type { EventStore, StreamPage } from '../../src/store/event-store.js';
 import { type EditingTrace, readTrace } from '../support/editing-trace.js';
 import { sharedFile } from '../support/shared-data.js';
 
@@ -37,36 +37,24 @@ const text = saga({
 
 type Answer = E.Either<HandleError, Handled>;
 
-/** A handler that has decided, and waits to append. */
+/** A handler that has seen the text that it decides on, and waits to append. */
 interface InFlight {
   readonly append: () => void;
   readonly answer: Promise<Answer>;
 }
 
-/** Whether this is a handler's append onto the trunk, and not a branch or a merge. */
-const isDecision = ({ expected, events }: AppendRequest): boolean =>
-  expected._tag === 'exactly' && events.every(({ type }) => type === 'Changed');
-
-/** A writer's process. Its handlers' own appends wait until they are let go; branches and merges do not. */
+/** A writer's process. Its handlers see the text and then wait until they are let go; branches and merges do not. */
 const makeProcess = (store: EventStore) => {
   const held = new Map<string, () => void>();
-  const runtime = sagaRuntime(text, {
-    store: {
-      ...store,
-      append: (request) => async () => {
-        const messageId = request.events[0]?.metadata.causationId;
-        if (messageId !== undefined && isDecision(request))
-          await new Promise<void>((go) => held.set(messageId, go));
-        return store.append(request)();
-      },
-    },
-  });
+  const onReacted = ({ messageId }: { readonly messageId: string }) =>
+    new Promise<void>((go) => held.set(messageId, go));
+  const runtime = sagaRuntime(text, { store, hooks: { onReacted } });
   return {
     decide: async (id: string, data: SequenceState): Promise<InFlight> => {
       const answer = runtime.handle({ id, sagaId: '1', type: 'Change', data })();
       // Ends: a handler on the memory store waits for nothing but this process's own promises.
       for (let turns = 0; !held.has(id); turns += 1) {
-        if (turns > 100) throw new Error(`the handler of ${id} does not come to its append`);
+        if (turns > 100) throw new Error(`the handler of ${id} does not come to its decision`);
         await new Promise<void>((next) => setImmediate(next));
       }
       return { append: held.get(id) as () => void, answer };

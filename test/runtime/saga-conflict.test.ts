@@ -16,6 +16,7 @@ import {
   toPromise,
 } from 'watersmeet';
 import * as E from 'fp-ts/lib/Either.js';
+import { concurrently } from '../cases/support.js';
 import { type Basket, basketMerger, basketSaga, itemsOf, message } from '../support/basket.js';
 
 const stream = 'basket-b' as StreamName;
@@ -36,6 +37,12 @@ const atOnce = <S>(
   runtime: { handle: ReturnType<typeof start>['runtime']['handle'] },
   ...messages: ReadonlyArray<S>
 ) => Promise.all(messages.map((one) => runtime.handle(one as never)()));
+
+/** Each message by a process of its own: the first one gets onto the trunk, and the others meet it at the store. */
+const ofProcesses = (
+  { store, saga }: Pick<ReturnType<typeof start>, 'store' | 'saga'>,
+  ...messages: ReadonlyArray<ReturnType<typeof message>>
+) => concurrently({ store, second: store }, messages, saga);
 
 /** A branch of another process that adds 5 to a count of 10 at version 1; the process died before the merge. */
 const leaveBranch = async (store: EventStore): Promise<string> => {
@@ -307,6 +314,32 @@ describe('completion', () => {
     expect((await toPromise(runtime.owed('b'))).messages).toHaveLength(1);
   });
 
+  it('a completion that is ready beside other work in one process is decided with it: nothing comes late, and what it tells is whole', async () => {
+    const seen: boolean[] = [];
+    const merge: typeof basketMerger = {
+      ...basketMerger,
+      merge: (conflict) => {
+        seen.push(conflict.completed);
+        return basketMerger.merge(conflict);
+      },
+    };
+    const { store, runtime } = start(basketSaga({ merge }));
+    await atOnce(runtime, message('Finish'), message('Add', { by: 7 }));
+    expect(seen).toEqual([false]);
+    expect(await toPromise(runtime.load('b'))).toMatchObject({
+      completed: true,
+      epoch: 1,
+      pending: [],
+      state: { count: 7 },
+    });
+    expect(await typesOf(store)).toEqual([
+      'Added',
+      recordTypes.mergeSagaState,
+      recordTypes.sagaMerged,
+      recordTypes.sagaCompleted,
+    ]);
+  });
+
   it('a branch that comes after completion reaches the merger with `completed`, and is absorbed without a new completion', async () => {
     const seen: boolean[] = [];
     const merge: typeof basketMerger = {
@@ -316,8 +349,9 @@ describe('completion', () => {
         return basketMerger.merge(conflict);
       },
     };
-    const { runtime } = start(basketSaga({ merge }));
-    await atOnce(runtime, message('Finish'), message('Add', { by: 7 }));
+    const late = start(basketSaga({ merge }));
+    const { runtime } = late;
+    await ofProcesses(late, message('Finish'), message('Add', { by: 7 }));
     expect(seen).toEqual([true]);
     expect(await toPromise(runtime.load('b'))).toMatchObject({
       completed: true,
@@ -333,7 +367,7 @@ describe('completion', () => {
         E.map((answer: { state: Basket }) => ({ ...answer, late: choice }))(basketMerger.merge(conflict)),
     });
     const rejecting = start(basketSaga({ merge: late('reject') }));
-    await atOnce(rejecting.runtime, message('Finish'), message('Tell', { text: 'late', once: false }));
+    await ofProcesses(rejecting, message('Finish'), message('Tell', { text: 'late', once: false }));
     expect(await toPromise(rejecting.runtime.load('b'))).toMatchObject({
       completed: true,
       epoch: 1,
@@ -343,7 +377,7 @@ describe('completion', () => {
       'Closed',
     ]);
     const reopening = start(basketSaga({ merge: late('reopen') }));
-    await atOnce(reopening.runtime, message('Finish'), message('Add', { by: 7 }));
+    await ofProcesses(reopening, message('Finish'), message('Add', { by: 7 }));
     expect(await toPromise(reopening.runtime.load('b'))).toMatchObject({
       completed: false,
       epoch: 2,

@@ -10,7 +10,7 @@ import {
   type StreamName,
   toPromise,
 } from 'watersmeet';
-import { followUntilDone } from '../cases/support.js';
+import { concurrently, followUntilDone } from '../cases/support.js';
 import { basketSaga, message } from '../support/basket.js';
 import { toHandlers, toQueue } from '../../src/runtime/saga/saga-transport.js';
 import { Crash, faultyStore } from '../support/faulty-store.js';
@@ -204,19 +204,35 @@ describe('the subscription that does what is owed', () => {
     const store = memoryStore();
     const saga = basketSaga();
     let died = false;
-    const dying = sagaRuntime(saga, {
-      store: faultyStore(store, (_call, { events }) =>
-        events[0]?.type === recordTypes.mergeSagaState ? ((died = true), 'crashAfter') : 'none',
-      ),
-    });
-    await Promise.allSettled([
-      dying.handle(message('Add', { by: 1 }))(),
-      dying.handle(message('Add', { by: 2 }))(),
+    const dying = faultyStore(store, (_call, { events }) =>
+      events[0]?.type === recordTypes.mergeSagaState ? ((died = true), 'crashAfter') : 'none',
+    );
+    // Two processes: the second one loses, and dies when its branch is recorded.
+    const two = concurrently({ store: dying, second: dying }, [
+      message('Add', { by: 1 }),
+      message('Add', { by: 2 }),
     ]);
+    await expect(two).rejects.toBeInstanceOf(Crash);
     expect(died).toBe(true);
     await followUntilDone(store);
     expect(await toPromise(sagaRuntime(saga, { store }).load('b'))).toMatchObject({
       state: { count: 3 },
+      pending: [],
+    });
+  });
+
+  it('finishes a merge whose process died after one append of many decisions', async () => {
+    const store = memoryStore();
+    let died = false;
+    const dying = sagaRuntime(basketSaga(), {
+      store: faultyStore(store, (call) => (call === 1 ? ((died = true), 'crashAfter') : 'crashBefore')),
+    });
+    await Promise.allSettled([1, 2, 4].map((by) => dying.handle(message('Add', { by }))()));
+    expect(died).toBe(true);
+    expect(await typesOf(store)).toEqual(['Added', recordTypes.mergeSagaState, recordTypes.mergeSagaState]);
+    await followUntilDone(store);
+    expect(await toPromise(sagaRuntime(basketSaga(), { store }).load('b'))).toMatchObject({
+      state: { count: 7 },
       pending: [],
     });
   });

@@ -7,9 +7,13 @@ import {
   memoryStore,
   merger,
   recordTypes,
+  type Saga,
+  saga,
   sagaRuntime,
   toPromise,
 } from 'watersmeet';
+import * as t from 'io-ts';
+import { concurrently } from '../cases/support.js';
 import { type Basket, basketMerger, basketSaga, message } from '../support/basket.js';
 
 const unavailable = E.left({ _tag: 'StoreUnavailable' as const, message: 'made to fail by a test' });
@@ -29,6 +33,38 @@ describe('a merger that says reopen of a saga that has not completed', () => {
     expect((await toPromise(runtime.owed('b'))).messages).toHaveLength(1);
     expect(await toPromise(runtime.load('b'))).toMatchObject({ epoch: 1, pending: [] });
   });
+});
+
+describe('a process that does not keep the saga’s fold', () => {
+  // It sends and nothing else, so that it moves past others who do the same.
+  const asking = saga({
+    name: 'asking',
+    messages: { Ask: t.type({}) },
+    sends: { Question: t.type({}) },
+    events: {},
+    state: t.type({}),
+    initialState: {},
+    evolve: {},
+    react: { Ask: () => ({ send: [{ type: 'Question', data: {}, key: 'question' }] }) },
+    onConflict: 'merge',
+    merge: basketMerger as never,
+  });
+
+  it.each([0, 1_000])(
+    'knows which keys have left when it moves past those who sent them, with %i sagas kept',
+    async (sagasKept) => {
+      const store = memoryStore();
+      const asks = ['one', 'two'].map((id) => ({ id, sagaId: 'b', type: 'Ask', data: {} }));
+      const answers = await concurrently({ store, second: store }, asks as never, asking as unknown as Saga, {
+        sagasKept,
+      });
+      expect(answers).toMatchObject([
+        { right: { _tag: 'Appended', fastForwards: 0 } },
+        { right: { _tag: 'Appended', fastForwards: 1 } },
+      ]);
+      expect((await toPromise(sagaRuntime(asking, { store }).owed('b'))).messages).toHaveLength(1);
+    },
+  );
 });
 
 describe('a process that dies while it merges under the lease', () => {

@@ -1,7 +1,8 @@
 /** The saga of the three bureaus: answers that arrive at once lead to one decision, and a wrong one is corrected once. */
 import { describe, expect, it } from '@jest/globals';
-import { type Dispatched, memoryStore, sagaRuntime, toPromise } from 'watersmeet';
+import { type Dispatched, memoryStore, type Saga, sagaRuntime, toPromise } from 'watersmeet';
 import { acceptableCredit, judge } from '../../sagas/acceptable-credit/index.js';
+import { concurrently } from '../cases/support.js';
 
 const start = async () => {
   const store = memoryStore();
@@ -15,13 +16,14 @@ const start = async () => {
     data: { customer: 'Ada' },
   } as const;
   await toPromise(runtime.handle(request));
-  const score = (bureau: 'Equifax' | 'Experian' | 'TransUnion', value: number) =>
-    runtime.handle({
+  const scored = (bureau: 'Equifax' | 'Experian' | 'TransUnion', value: number) =>
+    ({
       id: `score-${bureau}`,
       sagaId: 'ada',
       type: 'CreditCardScore',
       data: { bureau, score: value },
-    });
+    }) as const;
+  const score = (...answer: Parameters<typeof scored>) => runtime.handle(scored(...answer));
   const settled = async () => {
     await following.caughtUp();
     await following.stop();
@@ -33,7 +35,7 @@ const start = async () => {
         .filter(({ type }) => type !== 'CheckCreditFor'),
     };
   };
-  return { store, runtime, score, settled };
+  return { store, runtime, scored, score, settled };
 };
 
 describe('acceptable credit', () => {
@@ -76,11 +78,22 @@ describe('acceptable credit', () => {
     expect(Object.keys(view.state.scores)).toHaveLength(3);
   });
 
-  it('a score that raced the decision and proves it wrong is absorbed after completion, and the decision corrected once', async () => {
+  it('a score that comes to the same process as the one that would decide is heard before the decision: it is right at once', async () => {
     const { score, settled } = await start();
     await toPromise(score('Equifax', 720));
-    // Both see one score. The first to append decides `accepted` and completes; the other comes as a branch.
     await Promise.all([toPromise(score('Experian', 720)), toPromise(score('TransUnion', 300))]);
+    const { view, sent } = await settled();
+    expect(sent).toEqual([{ type: 'CreditDecision', data: { customer: 'Ada', acceptable: false } }]);
+    expect(view).toMatchObject({ completed: true, pending: [], state: { decision: 'refused' } });
+    expect(Object.keys(view.state.scores)).toHaveLength(3);
+  });
+
+  it('a score that raced the decision from another process and proves it wrong is absorbed after completion, and the decision corrected once', async () => {
+    const { store, score, scored, settled } = await start();
+    await toPromise(score('Equifax', 720));
+    // Both see one score. The first to append decides `accepted` and completes; the other comes as a branch.
+    const racing = [scored('Experian', 720), scored('TransUnion', 300)];
+    await concurrently({ store, second: store }, racing as never, acceptableCredit as unknown as Saga);
     const { view, sent } = await settled();
     expect(sent).toEqual([
       { type: 'CreditDecision', data: { customer: 'Ada', acceptable: true } },

@@ -104,7 +104,8 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
     it('the sample, by 8 workers: real conflicts, all merged, and the end of a serial run; a second run changes nothing', async () => {
       const cases = await firstCases(sample, 300);
       const { facts, counted } = await runAndCheck(opened.store, cases, 1, 8);
-      expect(counted.conflicts).toBeGreaterThan(200);
+      // The workers are one process: what they join in one append is told as a conflict where it becomes a branch, and only there.
+      expect(counted.conflicts).toBeGreaterThan(100);
       expect(facts.branchesMerged).toBeGreaterThan(100);
       expect(facts.compensations).toBeGreaterThan(0);
       const again = sagaRuntime(loanApplication, { store: opened.store });

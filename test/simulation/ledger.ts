@@ -40,7 +40,7 @@ const events = {
 const messages = {
   Add: t.type({ by: t.number }),
   Tell: t.type({ once: t.boolean }),
-  Ask: t.type({}),
+  Ask: t.type({ once: t.boolean }),
   Close: t.type({}),
   Idle: t.type({}),
   Break: t.type({}),
@@ -190,7 +190,9 @@ const ledgerSaga = (form: Form, isMended: boolean) => {
         events: [{ type: 'Told', data: { id: messageId, atSum: state.sum } }],
         send: [{ type: 'Notice', data: { id: messageId }, ...(once && { key: 'notice' }) }],
       }),
-      Ask: (_state, _data, { messageId }) => ({ send: [{ type: 'Question', data: { id: messageId } }] }),
+      Ask: (_state, { once }, { messageId }) => ({
+        send: [{ type: 'Question', data: { id: messageId }, ...(once && { key: 'question' }) }],
+      }),
       Close: (state) => ({ send: [closed(state.sum)], complete: true }),
       Idle: () => ({}),
       Break: () => {
@@ -234,7 +236,7 @@ const drawMessage = (random: () => number, form: Form, number: number): SagaMess
   }
   if (draw < 0.5) return of('Add', { by: 1 + Math.floor(3 * random()) });
   if (draw < 0.75) return of('Tell', { once: random() < 0.5 });
-  if (draw < 0.85) return of('Ask');
+  if (draw < 0.85) return of('Ask', { once: random() < 0.5 });
   if (draw < 0.92) return form.goal === undefined ? of('Close') : of('Add', { by: 1 });
   return draw < 0.96 ? of('Idle') : of('Break');
 };

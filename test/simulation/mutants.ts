@@ -9,13 +9,14 @@ export interface Mutant {
 }
 
 const fold = 'src/core/saga/saga-fold.ts';
+const joint = 'src/core/saga/joint.ts';
 
 export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'held messages are released with their branch',
     file: fold,
-    find: '  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);',
-    replace: `  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);
+    find: '  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });',
+    replace: `  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });
   release(fold, branch.messages, event.version, metadata);`,
   },
   {
@@ -60,8 +61,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'branches are merged in the order in which they arrived',
     file: fold,
-    find: 'version: event.version, metadata }].sort(byBaseThenId);',
-    replace: 'version: event.version, metadata }];',
+    find: '[...sorted.slice(0, low), branch, ...sorted.slice(low)]',
+    replace: '[...sorted, branch]',
   },
   {
     name: 'a compensation hook runs again on replay',
@@ -89,16 +90,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'a saga completes without a look at the branches that wait',
-    file: 'src/core/saga/reacting.ts',
+    file: 'src/core/saga/fast-forward.ts',
     find: '!(decision.completes && tail.some(({ type }) => type === recordTypes.mergeSagaState));',
     replace: 'true;',
   },
   {
     name: 'an append moves forward past an event that changes the state',
-    file: 'src/core/saga/reacting.ts',
-    find: '  if (neutralTypes.has(event.type)) return true;',
-    replace:
-      '  if (neutralTypes.has(event.type) || headerOf(event.metadata)?.mergeId === undefined) return true;',
+    file: 'src/core/saga/fast-forward.ts',
+    find: '  if (neutralTypes.has(passed.type)) return true;',
+    replace: '  if (neutralTypes.has(passed.type) || !passed.isMerged) return true;',
   },
   {
     name: 'a second message of a key leaves',
@@ -138,17 +138,17 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'the trunk is appended to with any where exactly is needed',
-    file: 'src/runtime/saga/handle-message.ts',
+    file: 'src/runtime/saga/append-decision.ts',
     find: 'shell.loader.append(instance, exactly(version), events',
-    replace: 'shell.loader.append(instance, any, events',
+    replace: "shell.loader.append(instance, { _tag: 'any' }, events",
   },
   {
     name: 'an answer that was lost is taken for a failure, and the work is written again',
-    file: 'src/runtime/saga/handle-message.ts',
+    file: 'src/runtime/saga/append-decision.ts',
     find: "    if (appended.left._tag !== 'VersionConflict') return appended;\n    const conflict",
     replace: `    if (appended.left._tag !== 'VersionConflict') {
       const anew = events.map((event) => ({ ...event, eventId: event.eventId.replace(/^./, (c) => (c === 'a' ? 'b' : 'a')) }));
-      await shell.loader.append(instance, any, anew);
+      await shell.loader.append(instance, { _tag: 'any' }, anew);
       return appended;
     }
     const conflict`,
@@ -156,8 +156,32 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'a branch that could not be recorded is acknowledged',
     file: 'src/runtime/saga/handle-message.ts',
-    find: '  if (E.isLeft(appended)) return appended;\n  const branchId = record.right.eventId;',
-    replace: '  const branchId = record.right.eventId;',
+    find: '  if (E.isLeft(appended)) return appended;\n  return merged(work, record.right.eventId);',
+    replace: '  return merged(work, record.right.eventId);',
+  },
+  {
+    name: 'decisions that are joined in one append do not look at each other',
+    file: joint,
+    find: '[...passed, ...trunk.passed]',
+    replace: 'passed',
+  },
+  {
+    name: 'a saga completes beside decisions that are joined with its completion',
+    file: joint,
+    find: '(!isLone || log.view().pending.length > 0)',
+    replace: 'log.view().pending.length > 0',
+  },
+  {
+    name: 'an append of many decisions is made at any version',
+    file: 'src/runtime/saga/joint-append.ts',
+    find: 'loader.append(instance, exactly(before), events, { tailMax })',
+    replace: "loader.append(instance, { _tag: 'any' }, events, { tailMax })",
+  },
+  {
+    name: 'an append of many decisions that failed is acknowledged',
+    file: 'src/runtime/saga/joint-append.ts',
+    find: 'if (!ownFaults.has(error._tag)) return E.left(error);',
+    replace: "if (!ownFaults.has(error._tag)) return done({ _tag: 'Duplicate' });",
   },
   {
     name: 'a compensation is not recorded',
@@ -256,7 +280,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'the lease is left out of the append',
-    file: 'src/runtime/saga/handle-message.ts',
+    file: 'src/runtime/saga/append-decision.ts',
     find: 'events, { tailMax, fence });',
     replace: 'events, { tailMax });',
   },

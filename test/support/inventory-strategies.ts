@@ -111,25 +111,6 @@ const aggregateHandlers = (
     }),
   });
 
-/**
- * A saga's handler is a pure function, so that its work stands where an aggregate's handler would do it: after the decision and
- * before the first append that carries it. Later appends of the same decision and merges wait for nothing, since no handler runs.
- */
-const workBeforeAppend = (store: EventStore, { work }: Effort) => {
-  const decided = new Set<string>();
-  return {
-    onReacted: ({ messageId }: { readonly messageId: string }) => void decided.add(messageId),
-    store: {
-      ...store,
-      append: (request) => async () => {
-        const cause = request.events[0]?.metadata.causationId;
-        if (cause !== undefined && decided.delete(cause)) await work();
-        return store.append(request)();
-      },
-    } satisfies EventStore,
-  };
-};
-
 const sagaHandlers = () =>
   messageHandlers({
     ReserveInventory: onSaga(inventorySaga, 'ReserveInventory', { id: itemOf, key: orderOf }),
@@ -204,10 +185,9 @@ const timeOf = ({ handlerTimeMaxMs }: StrategyOptions) =>
 
 const onSagas = (store: EventStore, options: StrategyOptions): Strategy => {
   const spent = effort(options.workMs ?? 0);
-  const working = workBeforeAppend(store, spent);
-  const { onReacted } = working;
-  const saga = { hooks: { onReacted } };
-  const running = inProcess(working.store, sagaHandlers(), {
+  // A saga's handler is a pure function: its work stands where an aggregate's handler does it, between its read and its append.
+  const saga = { hooks: { onReacted: () => spent.work() } };
+  const running = inProcess(store, sagaHandlers(), {
     ...timeOf(options),
     partitions: channelsMax,
     saga,

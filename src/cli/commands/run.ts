@@ -143,7 +143,7 @@ Bundled sagas: ${bundledNames.join(', ')} (reads event logs in XES, .xes or .xes
 A saga of your own is a module whose default export is a program; see program() in the package.
 
 With --json, one object is printed. These say what this run did: cases, messages, duplicates, waiting, handlerRuns,
-conflicts (appends refused that became branches), fastForwards (appends refused that only had to be moved), elapsedMs,
+conflicts (messages that became branches), fastForwards (appends that only had to be moved), elapsedMs,
 messagesPerSecond. All the others are read from the store's streams after it: running again, or after a crash, gives
 the same.`;
 

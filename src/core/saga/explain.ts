@@ -14,7 +14,8 @@ import type {
   SentMessage,
   TrunkChange,
 } from './explanation.js';
-import { type Decision, fastForwards } from './reacting.js';
+import { fastForwards, passedOf } from './fast-forward.js';
+import type { Decision } from './reacting.js';
 import { recordTypes, reservedTypes, type Saga } from './saga.js';
 import * as records from './saga-records.js';
 
@@ -53,7 +54,7 @@ const trunkOf = (walk: Walk, saga: Saga | undefined, draft: Draft): ReadonlyArra
   const wanted = decisionOf(draft);
   const isInTheWay = (event: RecordedEvent): boolean | undefined => {
     if (event.version > draft.event.version) return false;
-    return saga === undefined ? undefined : !fastForwards(saga, wanted, [event]);
+    return saga === undefined ? undefined : !fastForwards(saga, wanted, [passedOf(event)]);
   };
   return walk.trunk
     .filter(({ version }) => version > draft.branch.base && version < until)

@@ -8,7 +8,7 @@ import {
   type EncodeFailed,
   encodeWith,
 } from '../codec.js';
-import type { EventData, EventMetadata, RecordedEvent } from '../event.js';
+import type { EventData, EventMetadata } from '../event.js';
 import { thrownMessage } from '../fault.js';
 import { derivedId } from '../ids.js';
 import { hashOf, type Json } from '../json.js';
@@ -16,7 +16,6 @@ import type { AnyEvent } from '../merge/merge.js';
 import { type AnyTimeout, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaView } from './saga-view.js';
 import {
-  headerOf,
   type MergeSagaStateRecord,
   type OutgoingRecord,
   type TimeoutWishes,
@@ -296,31 +295,3 @@ export const branchRecord = <S>(
     metadata,
   });
 };
-
-/** Records that move a stream's version but not its saga's state. */
-const neutralTypes: ReadonlySet<string> = new Set([
-  recordTypes.mergeSagaState,
-  recordTypes.sagaMergeRefused,
-  recordTypes.sagaMessageHandled,
-  recordTypes.sagaTimeoutIgnored,
-  recordTypes.compensationApplied,
-  recordTypes.compensationFailed,
-]);
-
-const commutesWith = (saga: Saga, decision: Decision, event: RecordedEvent): boolean => {
-  // What both say of timeouts is brought together by the merge alone: there it does not matter who came first.
-  if (hasWishes(decision.wishes) && hasWishes(headerOf(event.metadata) ?? {})) return false;
-  if (neutralTypes.has(event.type)) return true;
-  const isOwn = Object.hasOwn(saga.events, event.type) && headerOf(event.metadata)?.mergeId === undefined;
-  // What is sent, and completion, were decided on the state; commuting is a word about events alone.
-  const eventsOnly = decision.messages.length === 0 && !decision.completes && !hasWishes(decision.wishes);
-  return isOwn && eventsOnly && decision.events.every(({ type }) => saga.commutes(type, event.type));
-};
-
-/**
- * Whether a decision that lost only to these records stands as it is at the new version. A saga cannot complete while
- * its versions disagree: a completion that meets a branch becomes one itself, and `onMerged` decides.
- */
-export const fastForwards = (saga: Saga, decision: Decision, tail: ReadonlyArray<RecordedEvent>): boolean =>
-  tail.every((event) => commutesWith(saga, decision, event)) &&
-  !(decision.completes && tail.some(({ type }) => type === recordTypes.mergeSagaState));

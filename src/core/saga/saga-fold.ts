@@ -74,6 +74,20 @@ export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S
 const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
   a.base !== b.base ? a.base - b.base : a.branchId < b.branchId ? -1 : 1;
 
+/** With a branch where it belongs; the others are sorted already. */
+const inserted = (
+  sorted: ReadonlyArray<PendingBranch>,
+  branch: PendingBranch,
+): ReadonlyArray<PendingBranch> => {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byBaseThenId(sorted[middle] as PendingBranch, branch) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return [...sorted.slice(0, low), branch, ...sorted.slice(low)];
+};
+
 /** Decodes a record of the engine's own. */
 const read = <A>(event: LogEvent, codec: t.Type<A, unknown, unknown>): E.Either<DecodeFailed, A> => {
   const decoded = codec.decode(event.data);
@@ -176,7 +190,7 @@ const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaState
   );
   if (known || waits) return;
   const metadata = carriedOn(event.metadata, branch.cause.messageId);
-  fold.pending = [...fold.pending, { ...branch, version: event.version, metadata }].sort(byBaseThenId);
+  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });
   fold.parked = undefined;
 };
 

@@ -1,6 +1,7 @@
 /** A saga's log: the fold of its stream as it grows, and the questions it answers. */
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
+import { type Passed, passedOf } from './fast-forward.js';
 import type { Saga } from './saga.js';
 import { emptyFold, step, type StepFailed } from './saga-fold.js';
 import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
@@ -9,6 +10,9 @@ import { noEvents, type StreamVersion } from '../stream.js';
 
 /** How many of the last versions a log remembers the state of; an older base is folded anew. */
 export const statesKept = 512;
+
+/** Of how many of the last records a log remembers what a decision needs that moves past them; at most twice as many are held. */
+const passedKept = 256;
 
 /** A log that grows record by record. Its views are values; the log itself belongs to one reader. */
 export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
@@ -25,6 +29,8 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   /** The state at a version; `undefined` where it is too long ago to be remembered. */
   readonly stateAt: (version: number) => { readonly state: S } | undefined;
   readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
+  /** What a decision on this version would move past; `undefined` where that is too long ago to be remembered. */
+  readonly passedSince: (version: number) => ReadonlyArray<Passed> | undefined;
   readonly owed: (dispatchedThrough?: number) => Owed;
   /** What has become of the timeout of this id; `undefined` where it is none that has been released. */
   readonly timeout: (id: string) => TimeoutEntry | undefined;
@@ -49,6 +55,8 @@ export const sagaLog = <S, Ev extends AnyEvent>(
 ): SagaLog<S, Ev> => {
   const fold = emptyFold(saga);
   const states = new Map<number, S>([[0, fold.state]]);
+  /** The last of what the stream recorded, up to `version`. */
+  let passed: Passed[] = [];
   let version = noEvents;
 
   /** Forgets what is too old to be the base of anything in flight. */
@@ -56,6 +64,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     const oldest = version - keepStates;
     if (oldest > 0) states.delete(oldest);
     if (fold.trunk.length > 2 * keepStates) fold.trunk = fold.trunk.slice(-keepStates);
+    if (passed.length > 2 * passedKept) passed = passed.slice(-passedKept);
   };
 
   const take = (event: LogEvent): E.Either<StepFailed, void> => {
@@ -63,6 +72,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     if (E.isLeft(stepped)) return stepped;
     version = event.version;
     states.set(version, fold.state);
+    passed.push(passedOf(event));
     forget();
     return stepped;
   };
@@ -96,6 +106,10 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     },
     stateAt: (at) => (states.has(at) ? { state: states.get(at) as S } : undefined),
     trunkSince: (since) => after(fold.trunk, since).map(({ event }) => event),
+    passedSince: (since) => {
+      const count = version - since;
+      return count > passed.length ? undefined : passed.slice(passed.length - count);
+    },
     owed: (dispatchedThrough = 0) => ({
       merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
       messages: after(fold.allReleased, dispatchedThrough),

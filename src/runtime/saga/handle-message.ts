@@ -1,21 +1,15 @@
 /** Handles one message of a saga: load, react once, append; and where the append is refused, the saga's answer to conflict. */
 import * as E from 'fp-ts/lib/Either.js';
-import type { RecordedEvent } from '../../core/event.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import {
   branchRecord,
   decide,
   type Decision,
-  fastForwards,
   type Instance,
   isEmpty,
   type SagaMessage,
-  trunkEvents,
 } from '../../core/saga/reacting.js';
-import { recordTypes } from '../../core/saga/saga.js';
-import type { SagaLog } from '../../core/saga/saga-log.js';
 import type { SagaView } from '../../core/saga/saga-view.js';
-import { headerOf, mergeSagaState } from '../../core/saga/saga-records.js';
 import { isIdle, type TimeoutEntry, timeoutIgnoredRecord } from '../../core/saga/saga-timeouts.js';
 import {
   any,
@@ -27,23 +21,13 @@ import {
 import type { VersionConflict } from '../../store/event-store.js';
 import type { Fence } from '../../store/leases.js';
 import { delayAfter } from '../../core/retry.js';
+import { appendDecision, type AppendReady, notify, type Work } from './append-decision.js';
+import type { JointAppends } from './joint-append.js';
 import type { ResolveConflict } from './resolve-conflict.js';
 import { concurrencyConflict } from '../aggregate/concurrency-conflict.js';
-import type {
-  ConflictNotice,
-  Handled,
-  HandleError,
-  MessageConflict,
-  SagaParked,
-  SagaShell,
-} from './saga-context.js';
+import type { Handled, HandleError, MessageConflict, SagaParked, SagaShell } from './saga-context.js';
 
 type Result = E.Either<HandleError, Handled>;
-
-/** An append that keeps losing to harmless records becomes a branch after this many moves. */
-const fastForwardsMax = 32;
-/** More records than this in between are not looked at one by one. */
-const tailMax = 256;
 
 export interface HandleOptions {
   /**
@@ -55,92 +39,32 @@ export interface HandleOptions {
   readonly readsFirst?: boolean;
 }
 
-interface Work<S, Ev extends AnyEvent> {
-  readonly shell: SagaShell<S, Ev>;
-  readonly instance: Instance;
+interface Handling<S, Ev extends AnyEvent> extends Work<S, Ev> {
   readonly resolve: ResolveConflict;
-  readonly message: SagaMessage;
-  readonly fence: Fence | undefined;
+  readonly append: AppendReady<S, Ev>;
   readonly readsFirst: boolean;
 }
 
-/** Whether the records hold this message already: on the trunk, or in a branch. */
-const holdsMessage = (tail: ReadonlyArray<RecordedEvent>, messageId: string): boolean =>
-  tail.some((event) => {
-    if (event.type === recordTypes.mergeSagaState)
-      return mergeSagaState.is(event.data) && event.data.cause.messageId === messageId;
-    return event.metadata.causationId === messageId && headerOf(event.metadata)?.mergeId === undefined;
-  });
-
-/** What an append came to: an answer, or the conflict that the saga must answer. */
-type Attempted =
-  | { readonly _tag: 'Done'; readonly handled: Handled }
-  | { readonly _tag: 'Lost'; readonly conflict: VersionConflict };
-
-const isWhole = (conflict: VersionConflict, after: number): boolean =>
-  conflict.tail !== undefined && conflict.actual - after === conflict.tail.length;
-
-const notify = <S, Ev extends AnyEvent>(
-  { shell, instance, message }: Work<S, Ev>,
-  view: SagaView<S>,
-  conflict: VersionConflict,
-  answer: ConflictNotice['answer'],
-): void =>
-  shell.hooks.onConflict?.({
-    streamName: instance.streamName,
-    messageId: message.id,
-    base: view.version,
-    actual: conflict.actual,
-    theirs: conflict.tail ?? [],
-    answer,
-  });
-
-/** Appends at the version decided on, and moves forward past records that the decision does not depend on. */
-const appendDecision = async <S, Ev extends AnyEvent>(
-  work: Work<S, Ev>,
-  log: SagaLog<S, Ev>,
-  view: SagaView<S>,
-  decision: Decision,
-  attempts: number,
-): Promise<E.Either<HandleError, Attempted>> => {
-  const { shell, instance, fence } = work;
-  let version = view.version;
-  // Ends: `fastForwardsMax` moves, then the conflict is answered as any other.
-  for (let moves = 0; ; moves += 1) {
-    const events = trunkEvents(instance, decision, log.isSent);
-    const appended = await shell.loader.append(instance, exactly(version), events, { tailMax, fence });
-    if (E.isRight(appended)) {
-      if (appended.right.idempotent) return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
-      return E.right({
-        _tag: 'Done',
-        handled: { _tag: 'Appended', version: appended.right.version, fastForwards: moves, attempts },
-      });
-    }
-    if (appended.left._tag !== 'VersionConflict') return appended;
-    const conflict = appended.left;
-    if (holdsMessage(conflict.tail ?? [], decision.messageId))
-      return E.right({ _tag: 'Done', handled: { _tag: 'Duplicate' } });
-    const mayMove = moves < fastForwardsMax && isWhole(conflict, version);
-    if (!mayMove || !fastForwards(shell.saga, decision, conflict.tail ?? []))
-      return E.right({ _tag: 'Lost', conflict });
-    notify(work, view, conflict, 'fastForward');
-    version = conflict.actual;
-  }
-};
-
 /** Records the work as a branch, which also asks for the merge, and merges. */
 const diverge = async <S, Ev extends AnyEvent>(
-  work: Work<S, Ev>,
+  work: Handling<S, Ev>,
   view: SagaView<S>,
   decision: Decision,
 ): Promise<Result> => {
-  const { shell, instance, resolve, fence } = work;
+  const { shell, instance, fence } = work;
   const record = branchRecord(shell.saga, instance, view, decision);
   if (E.isLeft(record)) return record;
   // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
   const appended = await shell.loader.append(instance, any, [record.right], { fence });
   if (E.isLeft(appended)) return appended;
-  const branchId = record.right.eventId;
+  return merged(work, record.right.eventId);
+};
+
+/** The branch is recorded: merges, unless somebody else does. */
+const merged = async <S, Ev extends AnyEvent>(
+  { instance, resolve }: Handling<S, Ev>,
+  branchId: string,
+): Promise<Result> => {
   const resolved = await resolve(instance);
   // The work is safe whatever happened to the merge: it is owed, and the message is acknowledged.
   if (E.isLeft(resolved) || resolved.right._tag === 'Contended')
@@ -175,7 +99,7 @@ const parked = (instance: Instance, branchIds: ReadonlyArray<string>, reason: st
 const clearPending = async <S, Ev extends AnyEvent>({
   instance,
   resolve,
-}: Work<S, Ev>): Promise<E.Either<HandleError, undefined>> => {
+}: Handling<S, Ev>): Promise<E.Either<HandleError, undefined>> => {
   const resolved = await resolve(instance);
   if (E.isLeft(resolved)) return resolved;
   return resolved.right._tag === 'Parked'
@@ -201,7 +125,7 @@ const ignoreTimeout = async <S, Ev extends AnyEvent>(
 
 /** One attempt. `undefined` asks for another one: after a conflict under the `retry` answer, or where a timeout could not be ignored yet. */
 const attemptOnce = async <S, Ev extends AnyEvent>(
-  work: Work<S, Ev>,
+  work: Handling<S, Ev>,
   attempt: number,
 ): Promise<E.Either<HandleError, Handled | undefined>> => {
   const { shell, instance, message } = work;
@@ -223,7 +147,7 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   const timeout = log.timeout(message.id);
   if (timeout !== undefined && isIdle(timeout, view)) return ignoreTimeout(work, view.version, timeout);
   if (view.completed) return E.right({ _tag: 'Completed' });
-  hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
+  await hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
   const decision = decide(saga, instance, view, message);
   if (E.isLeft(decision)) return decision;
   // A timeout leaves a record also where its handler decides nothing: it is delivered once.
@@ -231,9 +155,13 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   // Others merge at the same time and branches still wait: a completion must be decided with them.
   if (decision.right.completes && view.pending.length > 0 && saga.onConflict === 'merge')
     return diverge(work, view, decision.right);
-  const attempted = await appendDecision(work, log, view, decision.right, attempt);
+  const attempted = await work.append({ work, log, view, decision: decision.right, attempt });
   if (E.isLeft(attempted)) return attempted;
   if (attempted.right._tag === 'Done') return E.right(attempted.right.handled);
+  if (attempted.right._tag === 'Recorded') {
+    notify(work, view, attempted.right.lost, 'branch');
+    return merged(work, attempted.right.branchId);
+  }
   const { conflict } = attempted.right;
   if (saga.onConflict === 'merge') {
     notify(work, view, conflict, 'branch');
@@ -244,19 +172,8 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   return isLast ? E.left(messageConflict(decision.right, view, conflict, attempt)) : E.right(undefined);
 };
 
-/** Handles a message to its end. */
-export const handleMessage = async <S, Ev extends AnyEvent>(
-  shell: SagaShell<S, Ev>,
-  resolve: ResolveConflict,
-  message: SagaMessage,
-  { fence, readsFirst = false }: HandleOptions = {},
-): Promise<Result> => {
-  const id = checkName('messageId', message.id, 512);
-  if (E.isLeft(id)) return id;
-  const instance = shell.instanceOf(message.sagaId);
-  const name = checkStreamName(instance.streamName);
-  if (E.isLeft(name)) return name;
-  const work = { shell, instance, resolve, message, fence, readsFirst };
+const handleToEnd = async <S, Ev extends AnyEvent>(work: Handling<S, Ev>): Promise<Result> => {
+  const { shell, instance, message } = work;
   // Ends: the `retry` answer asks for no other attempt after its last; a timeout is ignored as soon as nobody else writes.
   for (let attempt = 1; ; attempt += 1) {
     const handled = await attemptOnce(work, attempt);
@@ -265,5 +182,28 @@ export const handleMessage = async <S, Ev extends AnyEvent>(
     const delayMs = delayAfter(shell.retry, attempt, shell.environment.random);
     shell.hooks.onRetry?.({ streamName: instance.streamName, messageId: message.id, attempt, delayMs });
     await shell.environment.sleep(delayMs);
+  }
+};
+
+/** Handles a message to its end. */
+export const handleMessage = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  { resolve, joint }: { readonly resolve: ResolveConflict; readonly joint: JointAppends<S, Ev> },
+  message: SagaMessage,
+  { fence, readsFirst = false }: HandleOptions = {},
+): Promise<Result> => {
+  const id = checkName('messageId', message.id, 512);
+  if (E.isLeft(id)) return id;
+  const instance = shell.instanceOf(message.sagaId);
+  const name = checkStreamName(instance.streamName);
+  if (E.isLeft(name)) return name;
+  // Under a fence each append must be refused by itself; who retries or rejects wants to lose before others write.
+  const isJoint = shell.saga.onConflict === 'merge' && fence === undefined;
+  const append = isJoint ? joint.append : appendDecision;
+  const end = isJoint ? joint.begin(instance) : undefined;
+  try {
+    return await handleToEnd({ shell, instance, message, fence, resolve, append, readsFirst });
+  } finally {
+    end?.();
   }
 };

@@ -2,14 +2,14 @@
 
 /**
  * For sagas and aggregates alike. Hooks of one name are called one after another; where one throws, those after it are not
- * called, and the call in hand is rejected, as with a single hook.
+ * called, and the call in hand is rejected, as with a single hook. What they promise is awaited together.
  *
  * ```ts
  * sagaRuntime(order, { store, hooks: mergeHooks<SagaHooks>({ onMerged: log }, { onMerged: count }) });
  * ```
  */
 export const mergeHooks = <Hooks extends object>(...all: ReadonlyArray<Hooks | undefined>): Hooks => {
-  type Hook = (notice: unknown) => void;
+  type Hook = (notice: unknown) => void | Promise<void>;
   const byName = new Map<string, Hook[]>();
   for (const hooks of all)
     for (const [name, hook] of Object.entries(hooks ?? {}) as ReadonlyArray<[string, Hook | undefined]>)
@@ -17,7 +17,15 @@ export const mergeHooks = <Hooks extends object>(...all: ReadonlyArray<Hooks | u
   const merged = [...byName].map(([name, hooks]): [string, Hook] => [
     name,
     (notice) => {
-      for (const hook of hooks) hook(notice);
+      const promised: Array<Promise<void>> = [];
+      for (const hook of hooks) {
+        const answer = hook(notice);
+        if (answer === undefined) continue;
+        // Where a later hook throws, that is what the call is rejected with.
+        answer.catch(() => undefined);
+        promised.push(answer);
+      }
+      return promised.length === 0 ? undefined : Promise.all(promised).then(() => undefined);
     },
   ]);
   return Object.fromEntries(merged) as Hooks;

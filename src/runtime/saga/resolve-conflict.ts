@@ -7,7 +7,7 @@ import type { SagaLog } from '../../core/saga/saga-log.js';
 import { exactly } from '../../core/stream.js';
 import { delayAfter, type RetryPolicy } from '../../core/retry.js';
 import { type MergeLease, mergeLease } from './merge-lease.js';
-import { oneAtATime } from '../one-at-a-time.js';
+import type { OneAtATime } from '../one-at-a-time.js';
 import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
 
 /** A merge is pure and cheap, so it is computed often; after this many lost appends it is left to whoever looks next. */
@@ -107,10 +107,12 @@ const resolve = async <S, Ev extends AnyEvent>(
  * Resolvers of one process do not race each other: whoever comes while a merge runs waits for it, and merges what is left.
  * `force` tries again although the same merger version has refused.
  */
-export const resolveConflict = <S, Ev extends AnyEvent>(shell: SagaShell<S, Ev>): ResolveConflict => {
-  const queue = oneAtATime();
+export const resolveConflict = <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  line: OneAtATime,
+): ResolveConflict => {
   return (instance, options = {}) =>
-    queue(instance.key, async () => {
+    line(instance.key, async () => {
       const lease = mergeLease(shell, instance);
       try {
         return await resolve(shell, instance, options.force ?? false, lease);

@@ -48,11 +48,12 @@ export interface DeliveryParkedNotice {
 
 /** For those who want to watch. A hook that throws is a bug and surfaces as a rejection of the call in hand. */
 export interface SagaHooks {
+  /** A handler runs now. What it promises is awaited before the handler's decision is appended. */
   readonly onReacted?: (notice: {
     readonly streamName: string;
     readonly messageId: string;
     readonly attempt: number;
-  }) => void;
+  }) => void | Promise<void>;
   readonly onConflict?: (notice: ConflictNotice) => void;
   /** The message will be decided anew: its saga answers conflict with `retry`. */
   readonly onRetry?: (notice: MessageRetryNotice) => void;

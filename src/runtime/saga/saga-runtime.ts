@@ -9,10 +9,12 @@ import type { Owed, SagaView } from '../../core/saga/saga-view.js';
 import { defaultTenant, type StreamName } from '../../core/stream.js';
 import { defaultRetry } from '../../core/retry.js';
 import { realEnvironment } from '../environment.js';
+import { oneAtATime } from '../one-at-a-time.js';
 import { doOwed } from './do-owed.js';
 import { handleMessage, type HandleOptions } from './handle-message.js';
 import { type Following, type FollowOptions, followSaga } from './owed-subscription.js';
 import type { HandleOwn } from './owed-timeouts.js';
+import { jointAppends } from './joint-append.js';
 import { resolveConflict } from './resolve-conflict.js';
 import type { Handled, HandleError, Resolved, ResolveError, SagaContext, SagaShell } from './saga-context.js';
 import { type LoadError, sagaLoader } from './saga-loader.js';
@@ -62,9 +64,13 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
     holder: context.holder ?? 'saga runtime',
     instanceOf: instance,
   };
-  const resolve = resolveConflict(shell);
-  const owedOf = doOwed(shell, resolve);
-  const handle: HandleOwn = (message, options) => handleMessage(shell, resolve, message, options);
+  // Merges and joint appends of a saga, one after another.
+  const line = oneAtATime();
+  const resolve = resolveConflict(shell, line);
+  const answers = { resolve, joint: jointAppends(shell, line) };
+  // In a line of its own: an append of a handler that never ends must not hold up a follower, and with it all other sagas.
+  const owedOf = doOwed(shell, resolveConflict(shell, oneAtATime()));
+  const handle: HandleOwn = (message, options) => handleMessage(shell, answers, message, options);
   const read =
     <A>(sagaId: string, look: (log: SagaLog<S, Ev>) => A): TaskEither<LoadError, A> =>
     async () => {
@@ -76,7 +82,10 @@ export const sagaRuntime = <S, Ev extends AnyEvent, M extends AnyEvent, Out exte
     resolve: (sagaId, options) => () => resolve(instance(sagaId), options),
     load: (sagaId) => read(sagaId, (log) => log.view()),
     owed: (sagaId, dispatchedThrough) => read(sagaId, (log) => log.owed(dispatchedThrough)),
-    doOwed: (sagaId) => () => owedOf(instance(sagaId)),
+    doOwed: (sagaId) => async () => {
+      const loaded = await shell.loader.loadNow(instance(sagaId));
+      return E.isLeft(loaded) ? loaded : owedOf(instance(sagaId));
+    },
     follow: (options) => followSaga(shell, owedOf, handle, options),
     streamNameOf: (sagaId) => instance(sagaId).streamName,
   };

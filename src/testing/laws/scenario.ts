@@ -2,16 +2,9 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as fc from 'fast-check';
 import { decodeTagged, type Encoded, encodeTagged } from '../../core/codec.js';
-import type { RecordedEvent } from '../../core/event.js';
 import { taggedError } from '../../core/fault.js';
-import {
-  branchRecord,
-  decide,
-  type Decision,
-  fastForwards,
-  isEmpty,
-  trunkEvents,
-} from '../../core/saga/reacting.js';
+import { fastForwards, passedOf } from '../../core/saga/fast-forward.js';
+import { branchRecord, decide, type Decision, isEmpty, trunkEvents } from '../../core/saga/reacting.js';
 import { resolvePending } from '../../core/saga/resolving.js';
 import type { Saga } from '../../core/saga/saga.js';
 import type { SagaLog } from '../../core/saga/saga-log.js';
@@ -102,8 +95,7 @@ const foldOf = (saga: Saga, from: unknown, decision: Decision): unknown =>
   }, from);
 
 const isFast = (saga: Saga, decision: Decision, base: SagaView, records: ReadonlyArray<LogEvent>): boolean =>
-  // Of a record only its type and header are asked.
-  fastForwards(saga, decision, records.slice(base.version) as unknown as ReadonlyArray<RecordedEvent>);
+  fastForwards(saga, decision, records.slice(base.version).map(passedOf));
 
 /** The view of one who has not seen the last steps. After its completion a saga handles nothing. */
 const viewBehind = (views: ReadonlyArray<SagaView>, behind: number): SagaView => {

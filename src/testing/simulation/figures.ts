@@ -11,6 +11,8 @@ export interface SimulationFigures {
   crashes: number;
   unavailable: number;
   answersLost: number;
+  /** Appends that hold the decisions of several messages, none of which was refused first. */
+  jointAppends: number;
   conflicts: number;
   fastForwards: number;
   merges: number;
@@ -57,6 +59,7 @@ export const noFigures = (): SimulationFigures => ({
   crashes: 0,
   unavailable: 0,
   answersLost: 0,
+  jointAppends: 0,
   conflicts: 0,
   fastForwards: 0,
   merges: 0,

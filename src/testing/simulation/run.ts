@@ -19,6 +19,8 @@ interface Delivery {
   attempt: number;
   /** Which line of its saga it goes into, by the queue; `undefined`: it is handed over. */
   readonly line: number | undefined;
+  /** Who is handed it the first time, while it lives; `undefined`: anybody. */
+  readonly to: Slot | undefined;
 }
 
 const describe = (answer: Answer): string =>
@@ -145,7 +147,8 @@ export const makeRun = (
 
   const deliver = (delivery: Delivery): void => {
     const alive = slots.filter(({ process }) => process !== undefined);
-    const process = alive[Math.floor(random() * alive.length)]?.process;
+    const any = alive[Math.floor(random() * alive.length)]?.process;
+    const process = (delivery.attempt === 0 ? delivery.to?.process : undefined) ?? any;
     if (process === undefined) return again(delivery);
     const { message } = delivery;
     const streamName = process.runtime.streamNameOf(message.sagaId);
@@ -167,17 +170,24 @@ export const makeRun = (
     );
   };
 
+  const anySlot = (): Slot | undefined => slots[Math.floor(random() * slots.length)];
+
   const sendAll = (): void => {
     // Queues take their time: leases must be able to end while messages come.
     const spreadMs = faults.spreadMs * (shape.worker === undefined ? 1 : 6);
+    let last = { atMs: spreadMs * random(), to: anySlot() };
     for (const message of messages) {
+      const isTogether = random() < shape.together;
       const copies = 1 + (strikes(faults.duplicate) ? 1 : 0);
       const isQueued = shape.worker !== undefined && random() >= shape.worker.byHand;
       const line = isQueued ? Math.floor(random() * (shape.worker?.keysPerSaga ?? 1)) : undefined;
       for (let copy = 0; copy < copies; copy += 1) {
         open += 1;
-        const withinMs = copy === 0 ? spreadMs : spreadMs + 300;
-        time.after(withinMs * random(), () => deliver({ message, attempt: 0, line }));
+        const isBeside = copy === 0 && isTogether;
+        const atMs = isBeside ? last.atMs : (copy === 0 ? spreadMs : spreadMs + 300) * random();
+        const to = isBeside ? last.to : shape.together > 0 ? anySlot() : undefined;
+        if (copy === 0) last = { atMs, to };
+        time.after(atMs, () => deliver({ message, attempt: 0, line, to }));
       }
     }
   };

@@ -24,6 +24,8 @@ export interface WorkerShape {
 export interface Shape {
   /** 1 to 4. */
   readonly processes: number;
+  /** Share of the messages that come at the same moment as the one before, and to the same process, 0 to 1. */
+  readonly together: number;
   /** Who follows the streams: one process, or all under names of their own, or all under one name. */
   readonly followers: 'one' | 'each' | 'shared';
   /** Which phases of a read are steps of their own; an append always is held before and after. */
@@ -72,6 +74,7 @@ const drawWorker = (random: () => number): WorkerShape => {
 /** `hasQueue` undefined: the seed draws whether messages come through a queue. */
 export const drawShape = (random: () => number, processes?: number, hasQueue?: boolean): Shape => ({
   processes: processes ?? oneOf(random, [1, 2, 2, 3, 3, 4]),
+  together: random() < 0.6 ? 0 : random(),
   followers: oneOf(random, ['one', 'each', 'shared']),
   heldReads: oneOf(random, ['none', 'answer', 'both']),
   pollMs: 20 + Math.floor(180 * random()),

@@ -49,6 +49,22 @@ export interface StreamWatch {
 const headerOf = (event: EventData): Partial<SagaHeader> =>
   (event.metadata.headers?.['saga'] ?? {}) as Partial<SagaHeader>;
 
+/** The records of an append, by the decisions they are of; each branch is one. */
+const byDecision = (events: ReadonlyArray<EventData>): ReadonlyArray<ReadonlyArray<EventData>> => {
+  const parts: EventData[][] = [];
+  for (const event of events) {
+    const part = parts.at(-1);
+    const last = part?.at(-1);
+    const isSame =
+      event.type !== recordTypes.mergeSagaState &&
+      last?.type !== recordTypes.mergeSagaState &&
+      event.metadata.causationId === last?.metadata.causationId;
+    if (part !== undefined && isSame) part.push(event);
+    else parts.push([event]);
+  }
+  return parts;
+};
+
 const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
 
 /** `now` is the clock that timeouts are due by. */
@@ -112,6 +128,26 @@ export const watchStream = (now: () => number = () => 0): StreamWatch => {
     const isVoid = branchIds.has(branch.branchId) || handledAt.has(branch.cause.messageId) || isWaiting;
     branchIds.add(branch.branchId);
     if (!isVoid) pending.set(branch.branchId, branch);
+  };
+
+  /** One decision, or several that were ready at the same time. */
+  const onDecisions = (events: ReadonlyArray<EventData>, before: number): void => {
+    const parts = byDecision(events);
+    const isBranch = parts.map(([event]) => event?.type === recordTypes.mergeSagaState);
+    must(
+      !isBranch.some((is, index) => is && isBranch[index + 1] === false),
+      () => 'an append holds a branch before what is on the trunk',
+    );
+    must(
+      parts.length === 1 || events.every(({ type }) => type !== recordTypes.sagaCompleted),
+      () => 'the saga completed beside decisions that nobody had seen',
+    );
+    let at = before;
+    for (const [index, part] of parts.entries()) {
+      if (isBranch[index] === true) onBranch(part[0]?.data as unknown as MergeSagaStateRecord, at);
+      else onTrunk(part, at);
+      at += part.length;
+    }
   };
 
   const takeBranches = (merged: SagaMergedRecord, at: number): ReadonlyArray<MergeSagaStateRecord> => {
@@ -227,13 +263,11 @@ export const watchStream = (now: () => number = () => 0): StreamWatch => {
     const first = events[0];
     if (first === undefined) return;
     if (events.some(({ type }) => type === recordTypes.sagaMerged)) return onMerge(events, before);
-    if (first.type === recordTypes.mergeSagaState)
-      return onBranch(first.data as unknown as MergeSagaStateRecord, before);
     if (first.type === recordTypes.compensationApplied || first.type === recordTypes.compensationFailed)
       return onCompensation(first, before);
     if (first.type === recordTypes.sagaTimeoutIgnored)
       return timeouts.ignored((first.data as { timeoutId: string }).timeoutId, version, epoch, isCompleted);
-    if (first.type !== recordTypes.sagaMergeRefused) onTrunk(events, before);
+    if (first.type !== recordTypes.sagaMergeRefused) onDecisions(events, before);
   };
 
   return {

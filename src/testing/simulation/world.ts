@@ -1,6 +1,8 @@
 /** What the processes of one simulation share: the clock, the dice, the store, and the watch over every append. */
 import * as E from 'fp-ts/lib/Either.js';
 import { memoryStore, type MemoryStore } from '../../adapters/memory/index.js';
+import type { EventData } from '../../core/event.js';
+import { recordTypes } from '../../core/saga/saga.js';
 import { dice } from '../../runtime/dice.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { Fence, Leases } from '../../store/leases.js';
@@ -80,13 +82,18 @@ const watchLeases = (raw: Leases) => {
   };
 };
 
+/** Whether it is of several messages; a merge is of several, too, and no joint append. */
+const isJoint = (events: ReadonlyArray<EventData>): boolean =>
+  new Set(events.map(({ metadata }) => metadata.causationId)).size > 1 &&
+  events.every(({ type }) => type !== recordTypes.sagaMerged);
+
 /** Watches every append that is really made. */
 const watchedAppend =
   (
     raw: MemoryStore,
     watchOf: World['watchOf'],
     isHeld: (fence: Fence) => boolean,
-    broken: World['broken'],
+    { broken, onJoint }: { readonly broken: World['broken']; readonly onJoint: () => void },
   ): EventStore['append'] =>
   (request) =>
   async () => {
@@ -95,6 +102,7 @@ const watchedAppend =
     const { fence, streamName, events } = request;
     if (fence !== undefined && !isHeld(fence))
       broken(`${streamName}: an append under a lease that had been lost was written`);
+    if (isJoint(events)) onJoint();
     const before = answer.right.version - events.length;
     const problem = watchOf(streamName).appended(events, before);
     if (problem !== undefined) broken(`${streamName}, version ${before + 1}: ${problem}`);
@@ -159,6 +167,7 @@ export const makeWorld = (seed: number, chooseFaults: (random: () => number) => 
     onEnqueued: () => void (figures.enqueued += 1),
     onParked: () => void (figures.parked += 1),
   });
+  const watched = { broken, onJoint: () => void (figures.jointAppends += 1) };
   const world: World = {
     time,
     trace,
@@ -166,7 +175,7 @@ export const makeWorld = (seed: number, chooseFaults: (random: () => number) => 
     faults,
     figures,
     raw,
-    store: { ...raw, append: watchedAppend(raw, watchOf, isHeld, broken), leases, queue: queues.queue },
+    store: { ...raw, append: watchedAppend(raw, watchOf, isHeld, watched), leases, queue: queues.queue },
     watches,
     watchOf,
     queues,
