@@ -47,6 +47,8 @@ export const eventsOf = (data) =>
 /** The peers' interface over any store of ours. */
 export const over = (store) => {
   const handle = handleCommand({ store });
+  const handleAfresh = handleCommand({ store, aggregatesKept: 0 });
+  const placing = (stream) => ({ id: stream, command: { type: 'PlaceOrder', data: dataOf(1) } });
   return {
     store,
     append: (stream, version, data) =>
@@ -66,8 +68,8 @@ export const over = (store) => {
       }
       return count;
     },
-    decide: (stream) =>
-      toPromise(handle(orders, { id: stream, command: { type: 'PlaceOrder', data: dataOf(1) } })),
+    decide: (stream) => toPromise(handle(orders, placing(stream))),
+    decideAfresh: (stream) => toPromise(handleAfresh(orders, placing(stream))),
     close: () => store.close(),
   };
 };

@@ -4,7 +4,7 @@ import type { EventDecodeFailed } from '../../core/aggregate-codec.js';
 import type { Definitions } from '../../core/codec.js';
 import type { StreamName, StreamVersion } from '../../core/stream.js';
 import type { ReadError, VersionConflict } from '../../store/event-store.js';
-import type { AggregateHooks, Loaded, Source } from './aggregate-context.js';
+import type { AggregateHooks, Fold, Loaded, Source } from './aggregate-context.js';
 import { foldOn, readOn } from './load-aggregate.js';
 
 /** Events of a refusal that are asked for: enough to go on without another read, unless the stream is very busy. */
@@ -17,12 +17,12 @@ export const isWholeTail = (version: StreamVersion, { tail = [], actual }: Versi
   tail.every((event, index) => event.version === version + index + 1);
 
 /** The fold up to where a refusal found the stream: by the events it handed over if they are just those that lack, else by reading. */
-export const afterRefusal = async <Events extends Definitions, State>(
+export const afterRefusal = async <Events extends Definitions, State, F extends Fold<State> = Loaded<State>>(
   source: Source<Events, State>,
-  before: Loaded<State>,
+  before: F,
   refusal: VersionConflict,
   knownId: string | undefined,
-): Promise<E.Either<ReadError | EventDecodeFailed, Loaded<State>>> =>
+): Promise<E.Either<ReadError | EventDecodeFailed, F>> =>
   isWholeTail(before.version, refusal)
     ? foldOn(source, before, refusal.tail ?? [], knownId)
     : readOn(source, before, knownId);

@@ -75,6 +75,16 @@ export interface AggregateContext {
   /** Default: the real clock and dice. */
   readonly environment?: Environment;
   readonly hooks?: AggregateHooks;
+  /**
+   * Aggregates whose fold is kept in memory between commands of one handler. Default 1,000; 0 reads each stream from its beginning (or
+   * its snapshot) each time. Only `handleCommand` keeps folds; another number than a whole one of 0 or more is a TypeError there.
+   *
+   * A kept fold is never trusted with an answer: every append names the version that it was decided on, and what writes nothing is
+   * answered after a look at what is newer. Kept with it are the ids of the aggregate's identified commands, 1,000 at most. After a
+   * store was restored to an earlier time, restart its processes: a fold of what never happened in it is found out by its version
+   * alone, while the stream is shorter than that.
+   */
+  readonly aggregatesKept?: number;
 }
 
 /** One aggregate's stream, and how it is read. */
@@ -87,17 +97,33 @@ export interface Source<Events extends Definitions, State> {
   readonly atLeast?: number;
 }
 
+/** Ids of commands' events, by which a repeat is recognised, with the versions that they stand at. */
+export type KnownIds = Map<string, number>;
+
 /** The fold, and what a command needs to know of the events that went into it. */
-export interface Loaded<State> {
+export interface Fold<State> {
   readonly version: StreamVersion;
   readonly state: State;
-  readonly about: About;
+  /** Absent where it went on by an append of this process, which does not say when the events were recorded. */
+  readonly about?: About;
+  /** Where `about` was known last. */
+  readonly lastAbout: Pick<Loaded<unknown>, 'version' | 'about'>;
   /** Version of the snapshot it began with; 0 without one. */
   readonly snapshotVersion: StreamVersion;
   /** Ids of the last events of identified commands, oldest first; only where the aggregate has snapshots. */
   readonly ids: ReadonlyArray<string>;
   /** Whether an event with the id that was looked for is in the fold. */
   readonly isKnown: boolean;
+  /**
+   * All ids in the stream up to `version` that derive from a command's id. Folds of one stream share it, so it may hold later ones too.
+   * Absent where nobody asked for it, where the fold began with a snapshot, and where there are too many.
+   */
+  readonly known?: KnownIds | undefined;
+}
+
+/** A fold whose events were all read. */
+export interface Loaded<State> extends Fold<State> {
+  readonly about: About;
 }
 
 export const sourceOf = <Events extends Definitions, State>(
@@ -115,13 +141,29 @@ export const sourceOf = <Events extends Definitions, State>(
 export const idsRemembered = (rules: Pick<Folding<Definitions, unknown>, 'snapshot'>): number =>
   rules.snapshot === undefined ? 0 : (rules.snapshot.idsRemembered ?? 256);
 
-/** The newest `max` ids of those that derive from a command's id: their UUIDs are of version 5. */
+/** Whether an event's id derives from a command's id: its UUID is of version 5. */
+const derives = (id: string): boolean => id[14] === '5';
+
+const knownIdsMax = 1_000;
+
+/** Takes in the ids of events that follow on `version`; undefined once there are too many to keep. */
+export const learnIds = (
+  known: KnownIds,
+  version: StreamVersion,
+  ids: ReadonlyArray<string>,
+): KnownIds | undefined => {
+  for (const [index, id] of ids.entries())
+    if (derives(id) && !known.has(id)) known.set(id, version + index + 1);
+  return known.size <= knownIdsMax ? known : undefined;
+};
+
+/** The newest `max` ids of those that derive from a command's id. */
 export const remember = (
   ids: ReadonlyArray<string>,
   more: ReadonlyArray<string>,
   max: number,
 ): ReadonlyArray<string> => {
   if (max === 0) return [];
-  const derived = more.filter((id) => id[14] === '5');
+  const derived = more.filter(derives);
   return derived.length === 0 ? ids : [...ids, ...derived].slice(-max);
 };

@@ -80,7 +80,7 @@ const saveState = async <Events extends Definitions, State>(
   source: Source<Events, State>,
   before: Pick<Loaded<State>, 'version' | 'about'>,
   { version, state, ids }: Pick<Loaded<State>, 'version' | 'state' | 'ids'>,
-): Promise<E.Either<unknown, void>> => {
+): Promise<E.Either<unknown, About | undefined>> => {
   const { context, rules, tenant, streamName } = source;
   if (rules.snapshot === undefined || context.snapshots === undefined) return E.right(undefined);
   const encoded = encodeWith('state', rules.state, state);
@@ -90,26 +90,31 @@ const saveState = async <Events extends Definitions, State>(
   const about = encodeWith('about', About, read.right);
   if (E.isLeft(about)) return about;
   const { codecVersion } = rules.snapshot;
-  return context.snapshots.save(
+  const saved = await context.snapshots.save(
     { tenant, streamName },
     { version, codecVersion, state: { state: encoded.right, ids, about: about.right } },
   )();
+  return E.isLeft(saved) ? saved : read;
 };
 
-/** Keeps `after` where the policy asks for it: when so many events were folded since the snapshot that `before` began with. */
+/**
+ * Keeps `after` where the policy asks for it: when so many events were folded since the snapshot that `before` began with. Answers
+ * what people see at that version where it is kept, else undefined.
+ */
 export const saveSnapshot = async <Events extends Definitions, State>(
   source: Source<Events, State>,
   before: Pick<Loaded<State>, 'snapshotVersion' | 'version' | 'about'>,
   after: Pick<Loaded<State>, 'version' | 'state' | 'ids'>,
-): Promise<void> => {
+): Promise<About | undefined> => {
   const every = source.rules.snapshot?.everyEvents;
-  if (every === undefined || after.version - before.snapshotVersion < every) return;
+  if (every === undefined || after.version - before.snapshotVersion < every) return undefined;
   try {
-    const saved = await saveState(source, before, after).catch(E.left);
-    if (E.isRight(saved)) return;
+    const saved = await saveState(source, before, after).catch((thrown: unknown) => E.left(thrown));
+    if (E.isRight(saved)) return saved.right;
     const { streamName } = source;
     source.context.hooks?.onSnapshotNotSaved?.({ streamName, version: after.version, error: saved.left });
   } catch {
     // A hook that throws: the command's events are written, so the command is handled all the same.
   }
+  return undefined;
 };

@@ -12,7 +12,10 @@ import type { ReadError } from '../../store/event-store.js';
 import { pageDefault } from '../../store/limits.js';
 import {
   type AggregateContext,
+  type Fold,
   idsRemembered,
+  type KnownIds,
+  learnIds,
   type Loaded,
   remember,
   type Source,
@@ -30,14 +33,14 @@ export interface LoadedAggregate<State> extends Omit<About, 'lastSaveId'> {
 }
 
 /** Folds events that follow right after those of `from`. A gap would be a store's bug, and is thrown. */
-export const foldOn = <Events extends Definitions, State>(
+export const foldOn = <Events extends Definitions, State, F extends Fold<State> = Loaded<State>>(
   source: Source<Events, State>,
-  from: Loaded<State>,
+  from: F,
   events: ReadonlyArray<RecordedEvent>,
   knownId: string | undefined,
-): E.Either<EventDecodeFailed, Loaded<State>> => {
+): E.Either<EventDecodeFailed, F> => {
   const { rules } = source;
-  let { state, about, isKnown } = from;
+  let { state, isKnown } = from;
   let version: number = from.version;
   for (const recorded of events) {
     version += 1;
@@ -48,33 +51,39 @@ export const foldOn = <Events extends Definitions, State>(
     const decoded = decodeEvent(rules.events, recorded);
     if (E.isLeft(decoded)) return decoded;
     state = rules.evolve(state, decoded.right);
-    about = aboutAfter(about, recorded);
     isKnown ||= recorded.eventId === knownId;
   }
-  const ids = remember(
-    from.ids,
-    events.map(({ eventId }) => eventId),
-    idsRemembered(rules),
-  );
-  return E.right({ ...from, version: version as StreamVersion, state, about, ids, isKnown });
+  const more = events.map(({ eventId }) => eventId);
+  return E.right({
+    ...from,
+    version: version as StreamVersion,
+    state,
+    ids: remember(from.ids, more, idsRemembered(rules)),
+    isKnown,
+    ...(from.about !== undefined && { about: events.reduce(aboutAfter, from.about) }),
+    ...(from.known !== undefined && { known: learnIds(from.known, from.version, more) }),
+  });
 };
+
+const nothing: Fold<unknown>['lastAbout'] = { version: noEvents, about: aboutNothing };
 
 /** The fold of no events. */
 export const beginning = <State>(rules: { readonly initialState: State }): Loaded<State> => ({
   version: noEvents,
   state: rules.initialState,
   about: aboutNothing,
+  lastAbout: nothing,
   snapshotVersion: noEvents,
   ids: [],
   isKnown: false,
 });
 
 /** Folds what the stream has after `from`; from its beginning where the stream is shorter than `from`. */
-export const readOn = async <Events extends Definitions, State>(
+export const readOn = async <Events extends Definitions, State, F extends Fold<State> = Loaded<State>>(
   source: Source<Events, State>,
-  from: Loaded<State>,
+  from: F,
   knownId: string | undefined,
-): Promise<E.Either<ReadError | EventDecodeFailed, Loaded<State>>> => {
+): Promise<E.Either<ReadError | EventDecodeFailed, F>> => {
   const { context, tenant, streamName: name, rules } = source;
   let loaded = from;
   for (;;) {
@@ -93,7 +102,11 @@ export const readOn = async <Events extends Definitions, State>(
       // Possible after the store was restored to an earlier time: what was folded never happened in it.
       const message = `it stands at version ${loaded.version}, the stream at ${version}`;
       context.hooks?.onSnapshotIgnored?.({ streamName: name, reason: 'beyondStream', message });
-      loaded = beginning(rules);
+      loaded = {
+        ...from,
+        ...beginning(rules),
+        ...(from.known !== undefined && { known: new Map<string, number>() }),
+      };
       continue;
     }
     const folded = foldOn(source, loaded, events, knownId);
@@ -105,16 +118,18 @@ export const readOn = async <Events extends Definitions, State>(
   }
 };
 
-/** Loads a stream; `knownId` is the event id to look for on the way. */
+/** Loads a stream; `knownId` is the event id to look for on the way. Without a snapshot, `known` takes in what `Fold.known` says. */
 export const load = async <Events extends Definitions, State>(
   source: Source<Events, State>,
   knownId: string | undefined,
+  known?: KnownIds,
 ): Promise<E.Either<ReadError | EventDecodeFailed, Loaded<State>>> => {
   const snapshot = await readSnapshot(source);
-  const start = beginning(source.rules);
-  if (snapshot === undefined) return readOn(source, start, knownId);
+  if (snapshot === undefined) return readOn(source, { ...beginning(source.rules), known }, knownId);
+  const { version, about } = snapshot;
   const isKnown = knownId !== undefined && snapshot.ids.includes(knownId);
-  return readOn(source, { ...snapshot, snapshotVersion: snapshot.version, isKnown }, knownId);
+  const start = { ...snapshot, snapshotVersion: version, lastAbout: { version, about }, isKnown };
+  return readOn(source, start, knownId);
 };
 
 /** What those who only look at an aggregate are shown of a fold. */
