@@ -1,5 +1,6 @@
 /** Appends of many callers share statements and commits on PostgreSQL, and none of them can tell by anything but the time it takes. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import type { OneOutcome } from '../../src/adapters/postgres/append.js';
 import { appendLine } from '../../src/adapters/postgres/append-line.js';
 import type { PlainAppend } from '../../src/adapters/postgres/append-words.js';
@@ -35,6 +36,23 @@ const suite = skip === undefined ? describe : describe.skip;
 
 const streams = (count: number): ReadonlyArray<StreamName> => Array.from({ length: count }, () => aStream());
 const commitOf = ({ position }: { readonly position: Position }): string => position.split('/')[0] as string;
+
+/** A pool of one connection: whatever comes together shares one statement. `read` are how many rows each page of a stream had. */
+const countingPool = (connectionString: string) => {
+  const pool = new pg.Pool({ connectionString, max: 1 });
+  const read: number[] = [];
+  type Query = (config: { readonly name?: string }) => Promise<{ readonly rows: ReadonlyArray<unknown> }>;
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as unknown as Query;
+    const counted: Query = async (config) => {
+      const answer = await query(config);
+      if (/_readStream/.test(config.name ?? '')) read.push(answer.rows.length);
+      return answer;
+    };
+    Object.assign(client, { query: counted });
+  });
+  return { pool, read };
+};
 
 suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${skip})` : ''}`, () => {
   let opened: PostgresTestStore;
@@ -125,6 +143,35 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
     expect(idsOf(conflict.left.tail)).toEqual(idsOf(old.slice(0, 2)));
     expect(await wholeStream(store, { streamName: missing })).toEqual([]);
     expect((await right(store.listStreams({}))).some(({ streamName }) => streamName === missing)).toBe(false);
+  });
+
+  it('what refused ones of a long stream have missed is read for each by itself where it is far apart', async () => {
+    const { pool, read } = countingPool(opened.url);
+    const counted = await toPromise(openPostgres({ pool, poolMax: 1 }));
+    const streamName = aStream();
+    await append(counted, streamName, events(3_000), noStream);
+    const behind = (version: number, tailMax: number): AppendRequest => ({
+      ...{ streamName, expected: exactly(version), events: events(1), tailMax },
+    });
+    const missed = async (requests: ReadonlyArray<AppendRequest>) => {
+      read.length = 0;
+      const outcomes = await together(requests, counted);
+      return outcomes.map((outcome) =>
+        outcome._tag === 'Left' && outcome.left._tag === 'VersionConflict'
+          ? outcome.left.tail?.map(({ version }) => version)
+          : outcome,
+      );
+    };
+    expect(await missed([behind(2_999, 1), behind(1, 1)])).toEqual([[3_000], [2]]);
+    expect([...read].sort()).toEqual([1, 1]);
+    // What overlaps is read once.
+    expect(await missed([behind(12, 3), behind(2_990, 20), behind(10, 4), behind(10, 1)])).toEqual([
+      ...[[13, 14, 15], Array.from({ length: 10 }, (_, index) => 2_991 + index)],
+      ...[[11, 12, 13, 14], [11]],
+    ]);
+    expect(read).toEqual([5, 10]);
+    await counted.close();
+    await pool.end();
   });
 
   it('those of one stream are judged one after the other, in their order', async () => {

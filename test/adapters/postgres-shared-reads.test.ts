@@ -6,6 +6,7 @@ import { openPostgres, type SqlStore } from '../../src/adapters/postgres/index.j
 import { toPromise } from '../../src/core/fault.js';
 import { any, defaultTenant, noStream, type StreamName, type Tenant } from '../../src/core/stream.js';
 import type { ReadStreamRequest, StreamPage } from '../../src/store/event-store.js';
+import { pageDefault } from '../../src/store/limits.js';
 import { append, aStream, events, refused, right } from '../../src/testing/contract/support.js';
 import { whyNoServer } from '../support/postgres.js';
 import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
@@ -157,6 +158,24 @@ suite(`event store [postgres] reads that share a statement${skip ? ` (skipped: $
     await broken.pool.end();
   });
 
+  it('where a driver breaks at the shared statement, nobody waits for ever: each is asked for by itself', async () => {
+    const names = await Promise.all([written(1), written(2), written(3)]);
+    const broken = countingPool(opened.url);
+    broken.pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (config: { readonly name?: string }) => Promise<never>;
+      const failing = (config: { readonly name?: string }): Promise<never> =>
+        /_readStreams_/.test(config.name ?? '')
+          ? Promise.reject(new RangeError('Invalid string length'))
+          : query(config);
+      Object.assign(client, { query: failing });
+    });
+    const narrow = await toPromise(openPostgres({ pool: broken.pool, poolMax: 1 }));
+    const reads = [aStream(), ...names].map((streamName) => right(narrow.readStream({ streamName })));
+    expect((await Promise.all(reads)).map(({ version }) => version)).toEqual([0, 1, 2, 3]);
+    await narrow.close();
+    await broken.pool.end();
+  });
+
   it('twenty subscribers at the end of the order are one read for each look, and each sees every event', async () => {
     const streamName = aStream();
     const filter = { streamPrefixes: [streamName] };
@@ -185,13 +204,93 @@ suite(`event store [postgres] reads that share a statement${skip ? ` (skipped: $
     await Promise.all(following);
   });
 
-  it('those who wait when the store is closed are answered: with their page, or that it is closed', async () => {
-    const streamName = await written(2);
-    const closing = await toPromise(openPostgres({ connectionString: opened.url, poolMax: 1 }));
-    const reads = Array.from({ length: 10 }, () => closing.readStream({ streamName })());
-    await closing.close();
-    for (const answer of await Promise.all(reads))
-      if (answer._tag === 'Left') expect(answer.left._tag).toBe('StoreClosed');
-      else expect(answer.right.version).toBe(2);
+  /** Which statements were asked, by what their names say. */
+  const askedFor = (of: typeof counting = counting) =>
+    of.asked.map((name) => /_(read[A-Za-z]+)/.exec(name)?.[1]).sort();
+  const [alone, shared] = ['readStreamForwards', 'readStreams'];
+
+  it('a page larger than the default goes by itself, and holds up nobody', async () => {
+    const [long, short] = [await written(pageDefault + 8), await written(2)];
+    const small = { streamName: short, maxCount: pageDefault };
+    const large = { streamName: long, maxCount: pageDefault + 1 };
+    counting.asked.length = 0;
+    const [page, ...pages] = await together([large, small, { streamName: short }]);
+    expect(askedFor()).toEqual([alone, alone, shared]);
+    expect(pageOf(page as never)).toMatchObject({ version: pageDefault + 8, next: pageDefault + 2 });
+    for (const one of pages) expect(pageOf(one).events).toHaveLength(2);
+    counting.asked.length = 0;
+    await together([large, large, large]);
+    expect(askedFor()).toEqual([alone, alone, alone, alone]);
+  });
+
+  it('a long page beside one other takes its beginning from the shared statement, and the rest by itself', async () => {
+    const [long, short] = [await written(200), await written(2)];
+    counting.asked.length = 0;
+    const [page, other] = await together([{ streamName: long, maxCount: 200 }, { streamName: short }]);
+    expect(askedFor()).toEqual([alone, alone, shared]);
+    expect(pageOf(page as never).events).toHaveLength(200);
+    expect(pageOf(other as never).events).toHaveLength(2);
+    counting.asked.length = 0;
+    await together([{ streamName: long, maxCount: 64 }, { streamName: short }]);
+    expect(askedFor()).toEqual([alone, shared]);
+  });
+
+  it('those that were begun when the store is closed have their page, whether they wait, share or go alone', async () => {
+    const streamName = await written(300);
+    const counted = countingPool(opened.url);
+    for (const pool of [{ pool: counted.pool }, { connectionString: opened.url }]) {
+      const closing = await toPromise(openPostgres({ ...pool, poolMax: 1 }));
+      const reads = Array.from({ length: 12 }, (_, index) =>
+        closing.readStream({ streamName, maxCount: [2, 300, 4_096][index % 3] as number })(),
+      );
+      const closed = closing.close();
+      const late = await refused(closing.readStream({ streamName }), 'StoreClosed');
+      expect(late).toMatchObject({ _tag: 'StoreClosed' });
+      for (const [index, answer] of (await Promise.all(reads)).entries())
+        expect(pageOf(answer).events).toHaveLength(index % 3 === 0 ? 2 : 300);
+      await closed;
+    }
+    await counted.pool.end();
+  });
+
+  it('where the shared statement cannot be asked, all are told at once: none is asked for again', async () => {
+    const names = await Promise.all([written(1), written(2), written(3)]);
+    const broken = countingPool(opened.url);
+    broken.pool.on('connect', (client) => {
+      const query = client.query.bind(client) as (config: { readonly name?: string }) => Promise<never>;
+      const failing = async (config: { readonly name?: string }): Promise<never> => {
+        const answer = await query(config);
+        // What a driver says of a connection that is lost has no severity.
+        if (/_readStreams_/.test(config.name ?? '')) throw new Error('Connection terminated unexpectedly');
+        return answer;
+      };
+      Object.assign(client, { query: failing });
+    });
+    const narrow = await toPromise(openPostgres({ pool: broken.pool, poolMax: 1 }));
+    broken.asked.length = 0;
+    const [lone, ...others] = await Promise.all(
+      [aStream(), ...names].map((streamName) => narrow.readStream({ streamName })()),
+    );
+    expect(pageOf(lone as never).version).toBe(0);
+    expect(others).toMatchObject(names.map(() => ({ left: { _tag: 'StoreUnavailable' } })));
+    // A pool may hand out several connections that broke, so that the statement itself is asked on another one.
+    expect(askedFor(broken)).toEqual([alone, shared, shared, shared]);
+    const connect = broken.pool.connect.bind(broken.pool);
+    let connects = 0;
+    const refusing = (): Promise<never> => {
+      connects += 1;
+      return Promise.reject(new Error('connect ECONNREFUSED'));
+    };
+    Object.assign(broken.pool, { connect: refusing });
+    const unconnected = await Promise.all(
+      [aStream(), ...names].map((streamName) => narrow.readStream({ streamName })()),
+    );
+    Object.assign(broken.pool, { connect });
+    expect(unconnected).toMatchObject(
+      unconnected.map(() => ({ left: { _tag: 'StoreUnavailable', message: 'connect ECONNREFUSED' } })),
+    );
+    expect(connects).toBe(2);
+    await narrow.close();
+    await broken.pool.end();
   });
 });

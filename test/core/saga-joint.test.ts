@@ -130,7 +130,7 @@ describe('decisions that are ready at the same time', () => {
       recordTypes.mergeSagaState,
     ]);
     expect(joint.places).toEqual([
-      { _tag: 'Trunk', count: 1, moved: false },
+      { _tag: 'Trunk', first: 1, last: 1, moved: false },
       ...joint.events.slice(1).map(({ eventId }) => ({ _tag: 'Branch', branchId: eventId })),
     ]);
     expect(joint.events.slice(1).map(({ data }) => data)).toMatchObject([
@@ -146,10 +146,10 @@ describe('decisions that are ready at the same time', () => {
     const joint = joinDecisions(typed, at, log, [decided(log, 'Add', { by: 1 }), ...notes]);
     expect(joint.events.map(({ metadata }) => metadata.causationId)).toEqual(['Add', 'a', 'b', 'c']);
     expect(joint.places).toEqual([
-      { _tag: 'Trunk', count: 1, moved: false },
-      { _tag: 'Trunk', count: 2, moved: true },
-      { _tag: 'Trunk', count: 3, moved: true },
-      { _tag: 'Trunk', count: 4, moved: true },
+      { _tag: 'Trunk', first: 1, last: 1, moved: false },
+      { _tag: 'Trunk', first: 2, last: 2, moved: true },
+      { _tag: 'Trunk', first: 3, last: 3, moved: true },
+      { _tag: 'Trunk', first: 4, last: 4, moved: true },
     ]);
   });
 
@@ -158,7 +158,7 @@ describe('decisions that are ready at the same time', () => {
     const [note, bid] = [decided(log, 'Note'), decided(log, 'Bid', { bid: 1 })];
     take(log, trunkEvents(at, decided(log, 'Add', { by: 2 }, 'other').decision, log.isSent));
     const joint = joinDecisions(typed, at, log, [bid, note]);
-    expect(joint.places).toMatchObject([{ _tag: 'Branch' }, { _tag: 'Trunk', count: 1, moved: true }]);
+    expect(joint.places).toMatchObject([{ _tag: 'Branch' }, { _tag: 'Trunk', last: 1, moved: true }]);
     expect(typesOf(joint.events)).toEqual(['Noted', recordTypes.mergeSagaState]);
   });
 
@@ -210,7 +210,10 @@ describe('decisions that are ready at the same time', () => {
     const record = branchRecord(typed, at, bid.view, bid.decision);
     if (E.isLeft(record)) throw new Error(record.left.message);
     take(log, [record.right]);
-    expect(joinDecisions(typed, at, log, [bid])).toMatchObject({ events: [], places: [{ _tag: 'Repeated' }] });
+    expect(joinDecisions(typed, at, log, [bid])).toMatchObject({
+      events: [],
+      places: [{ _tag: 'Repeated' }],
+    });
   });
 
   it('one whose base cannot be stored fails alone', () => {
@@ -261,6 +264,84 @@ describe('a completion', () => {
     const [note, tell] = [decided(log, 'Note'), decided(log, 'Tell', { key: '' })];
     take(log, trunkEvents(at, decided(log, 'Finish').decision, log.isSent));
     expect(tagsOf(joinDecisions(typed, at, log, [note, tell]))).toEqual(['Branch', 'Branch']);
+  });
+});
+
+describe('what a log remembers', () => {
+  const keepStates = 4;
+  const small = (): Log => sagaLog(typed, keepStates);
+  let serial = 0;
+  const grow = (log: Log, count: number): void => {
+    for (let index = 0; index < count; index += 1)
+      take(
+        log,
+        trunkEvents(at, decided(log, 'Add', { by: 1 }, `grow ${(serial += 1)}`).decision, log.isSent),
+      );
+  };
+
+  it('of a version that is held stays whole, however many records come', () => {
+    const log = small();
+    grow(log, 3);
+    log.hold(3);
+    grow(log, 100);
+    expect(log.stateAt(3)).toMatchObject({ state: { sum: 3 } });
+    expect(log.trunkSince(3)).toHaveLength(100);
+    expect(log.stateAt(2)).toBeUndefined();
+  });
+
+  it('is forgotten with the next record once the last who held it lets go', () => {
+    const log = small();
+    grow(log, 3);
+    const releases = [log.hold(3), log.hold(3)];
+    grow(log, 20);
+    releases[0]?.();
+    grow(log, 20);
+    expect(log.stateAt(3)).toMatchObject({ state: { sum: 3 } });
+    expect(log.trunkSince(3)).toHaveLength(40);
+    releases[1]?.();
+    grow(log, 1);
+    for (let version = 1; version <= 44 - keepStates; version += 1)
+      expect(log.stateAt(version)).toBeUndefined();
+    for (let version = 44 - keepStates + 1; version <= 44; version += 1)
+      expect(log.stateAt(version)).toMatchObject({ state: { sum: version } });
+    // The trunk is shortened now and then, not with each record.
+    grow(log, 100);
+    expect(log.trunkSince(0).length).toBeLessThan(100);
+    expect(log.trunkSince(log.version() - keepStates)).toHaveLength(keepStates);
+  });
+
+  it('reaches back to the oldest version that is held, and to the base of a branch that waits', () => {
+    const log = small();
+    grow(log, 2);
+    const bid = decided(log, 'Bid', { bid: 1 });
+    const releases = [log.hold(2), (grow(log, 3), log.hold(5))];
+    grow(log, 10);
+    releases[0]?.();
+    grow(log, 1);
+    expect([log.stateAt(2), log.stateAt(5)]).toMatchObject([undefined, { state: { sum: 5 } }]);
+    releases[1]?.();
+    const waiting = small();
+    grow(waiting, 2);
+    const record = branchRecord(typed, at, bid.view, bid.decision);
+    if (E.isLeft(record)) throw new Error(record.left.message);
+    take(waiting, [record.right]);
+    grow(waiting, 30);
+    expect(waiting.stateAt(2)).toMatchObject({ state: { sum: 2 } });
+    expect(waiting.trunkSince(2)).toHaveLength(30);
+    mergeAll(waiting);
+    grow(waiting, 1);
+    expect(waiting.stateAt(2)).toBeUndefined();
+  });
+
+  it('does not grow without end where nobody holds anything', () => {
+    const log = small();
+    grow(log, 200);
+    const known = Array.from({ length: 201 }, (_, version) => version).filter((version) =>
+      log.stateAt(version),
+    );
+    // What a saga begins with is of no version: it is always known.
+    expect(known).toEqual([0, 197, 198, 199, 200]);
+    expect(log.trunkSince(0).length).toBeLessThanOrEqual(2 * keepStates);
   });
 });
 

@@ -188,4 +188,14 @@ describe('hooks', () => {
     const broken: SagaHooks = { onReacted: () => Promise.reject(new Error('a bug')) };
     await expect(mergeHooks<SagaHooks>(slow('third'), broken).onReacted?.(notice)).rejects.toThrow('a bug');
   });
+
+  it('that answer something else than a promise are waited for by nobody, and hold up no other', () => {
+    const told: string[] = [];
+    const counting = ((name: string) => ({ onReacted: () => told.push(name) })) as unknown as (
+      name: string,
+    ) => SagaHooks;
+    const merged = mergeHooks<SagaHooks>(counting('first'), counting('second'));
+    expect(merged.onReacted?.({ streamName: 's', messageId: 'm', attempt: 1 })).toBeUndefined();
+    expect(told).toEqual(['first', 'second']);
+  });
 });

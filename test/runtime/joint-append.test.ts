@@ -1,6 +1,7 @@
 /** Messages of one saga that one runtime handles at the same time: one append, one merge, and each is answered for itself. */
 import { describe, expect, it } from '@jest/globals';
 import * as E from 'fp-ts/lib/Either.js';
+import * as t from 'io-ts';
 import {
   type AppendRequest,
   type EventStore,
@@ -60,6 +61,22 @@ const isJoint = ({ events }: AppendRequest): boolean =>
   events.every(({ type }) => type !== recordTypes.sagaMerged) &&
   events.length > 1;
 
+/** A store that notes from which version each of its streams is read. */
+const notedReads = (store: EventStore) => {
+  const reads: number[] = [];
+  const readStream: EventStore['readStream'] = (request) => {
+    reads.push(request.from ?? 1);
+    return store.readStream(request);
+  };
+  return { store: { ...store, readStream }, reads };
+};
+
+/** A saga on which additions stand one after another. */
+const commutingSaga = () => {
+  const commutes = (ours: string, theirs: string): boolean => ours === 'Added' && theirs === 'Added';
+  return { ...basketSaga(), commutes };
+};
+
 /** Timers that count how often somebody waits for the others. */
 const countedSoon = () => {
   const counted = { waits: 0 };
@@ -113,7 +130,8 @@ onBothStores('messages of one saga at once in one runtime', {
     await toPromise(runtime.handle(send('Add', { by: 500 })));
     const messages = [...adds(send, 6), send('Tell', { text: 'hello', once: true })];
     const answers = await handleAll(runtime, messages);
-    expect(between).toBe(1);
+    // Refused once, and joined again on what the other wrote.
+    expect(between).toBe(2);
     expect(answers.every(E.isRight)).toBe(true);
     const refused = appends.filter((one) => one.startsWith('VersionConflict'));
     expect(refused.filter((one) => one.includes(recordTypes.mergeSagaState))).toHaveLength(1);
@@ -122,6 +140,51 @@ onBothStores('messages of one saga at once in one runtime', {
     expect(await viewOf(store, sagaId)).toMatchObject({ state: { count: 1_563 }, pending: [] });
     expect(await countOf(store, sagaId, 'Added')).toBe(8);
     expect((await toPromise(runtime.owed(sagaId))).messages.map(({ type }) => type)).toEqual(['Notice']);
+  },
+
+  'that commute with what another process wrote lose once at most, and stand in a handful of appends':
+    async ({ store, second }) => {
+      const sagaId = freshId();
+      const send = to(sagaId);
+      const other = sagaRuntime(commutingSaga(), { store: second });
+      let joints = 0;
+      const { store: noting, appends } = noted(store, async (request, append) => {
+        if (request.events.length > 1 && (joints += 1) === 1)
+          await toPromise(other.handle(send('Add', { by: 1_000 })));
+        return append(request)();
+      });
+      const runtime = sagaRuntime(commutingSaga(), { store: noting });
+      await toPromise(runtime.handle(send('Add', { by: 1 })));
+      appends.length = 0;
+      const answers = await Promise.all(
+        Array.from({ length: 64 }, () => runtime.handle(send('Add', { by: 1 }))()),
+      );
+      expect(new Set(tagsOf(answers))).toEqual(new Set(['Appended']));
+      expect(appends.length).toBeLessThanOrEqual(6);
+      expect(appends.some((one) => one.startsWith('VersionConflict'))).toBe(true);
+      expect(await viewOf(store, sagaId)).toMatchObject({ state: { count: 1_065 }, pending: [] });
+    },
+
+  'read the stream far less than once each, although another process has been seen writing to it': async ({
+    store,
+    second,
+  }) => {
+    const sagaId = freshId();
+    const send = to(sagaId);
+    const { store: noting, reads } = notedReads(store);
+    const runtime = runtimeOn(noting);
+    for (const by of [runtime, runtimeOn(second), runtime])
+      await toPromise(by.handle(send('Add', { by: 1 })));
+    for (let wave = 1; wave <= 3; wave += 1) {
+      reads.length = 0;
+      const answers = await handleAll(
+        runtime,
+        Array.from({ length: 48 }, () => send('Add', { by: 1 })),
+      );
+      expect(answers.every(E.isRight)).toBe(true);
+      expect(reads.length).toBeLessThan(48 / 2);
+    }
+    expect(await viewOf(store, sagaId)).toMatchObject({ state: { count: 147 }, pending: [] });
   },
 
   'that another process handles as well have one effect each': async ({ store, second }) => {
@@ -243,6 +306,19 @@ describe('what is joined', () => {
     expect(await viewOf(store, 'b')).toMatchObject({ state: { count: 150 }, pending: [] });
   });
 
+  it('is decided on what the fold remembers as long as it takes: however many come, no stream is folded anew', async () => {
+    const { store, reads } = notedReads(memoryStore());
+    const runtime = runtimeOn(store);
+    const send = to('b');
+    await toPromise(runtime.handle(send('Add', { by: 1 })));
+    expect(reads).toEqual([1]);
+    reads.length = 0;
+    for (let wave = 1; wave <= 3; wave += 1)
+      await Promise.all(Array.from({ length: 600 }, () => toPromise(runtime.handle(send('Add', { by: 1 })))));
+    expect(reads.filter((from) => from === 1)).toEqual([]);
+    expect(await viewOf(store, 'b')).toMatchObject({ state: { count: 1_801 }, pending: [] });
+  });
+
   it('is a message once: its second delivery at the same moment is a duplicate', async () => {
     const { runtime, store, send } = start();
     const twice = send('Add', { by: 1 });
@@ -290,6 +366,27 @@ describe('what is joined', () => {
     expect(await viewOf(store, 'b')).toMatchObject({ state: { count: 1 }, pending: [] });
     expect(await countOf(store, 'b', 'Told')).toBe(5);
     expect((await toPromise(runtime.owed('b'))).messages).toHaveLength(5);
+  });
+
+  it('is not what a codec of the state throws: what stands on the trunk is appended, and only branches fail', async () => {
+    const base = basketSaga();
+    let isBroken = false;
+    const encode = (state: Basket): unknown => {
+      if (isBroken) throw new Error('the codec broke');
+      return base.state.encode(state);
+    };
+    const state = new t.Type<Basket, unknown>('state', base.state.is, base.state.validate, encode);
+    const store = memoryStore();
+    const runtime = sagaRuntime({ ...base, state }, { store });
+    const send = to('b');
+    await toPromise(runtime.handle(send('Add', { by: 16 })));
+    isBroken = true;
+    const settled = await Promise.allSettled(adds(send, 3).map((one) => runtime.handle(one)()));
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(await typesOf(store, 'b')).toEqual(['Added', 'Added']);
+    isBroken = false;
+    expect(tagsOf(await handleAll(runtime, adds(send, 2)))).toEqual(['Appended', 'Merged']);
+    expect(await viewOf(store, 'b')).toMatchObject({ state: { count: 20 }, pending: [] });
   });
 
   it('leaves a key once, whoever of them sends it', async () => {
@@ -343,6 +440,49 @@ describe('a hook', () => {
       'ok',
     ]);
     expect(await viewOf(store, 'b')).toMatchObject({ state: { count: 3 }, pending: [] });
+  });
+
+  it('that throws when it is told of one message fails that message alone: the others have their answers', async () => {
+    const hooks = {
+      onConflict: ({ messageId }: { messageId: string }) => {
+        if (messageId === 'thrown') throw new Error('thrown by the watch');
+      },
+    };
+    const { store } = start();
+    const runtime = sagaRuntime(commutingSaga(), { store, hooks });
+    const send = to('b');
+    const messages = [
+      send('Add', { by: 1 }, 'first'),
+      send('Add', { by: 2 }, 'thrown'),
+      send('Put', { item: 'pear' }, 'third'),
+    ];
+    const settled = await Promise.allSettled(messages.map((one) => runtime.handle(one)()));
+    expect(
+      settled.map((one) => (one.status === 'fulfilled' ? tagsOf([one.value])[0] : String(one.reason))),
+    ).toEqual(['Appended', 'Error: thrown by the watch', 'Merged']);
+    const { state, pending } = await viewOf(store, 'b');
+    expect({ state, pending }).toMatchObject({
+      state: { count: 3, items: { pear: ['third'] } },
+      pending: [],
+    });
+    expect(tagsOf(await handleAll(runtime, messages))).toEqual(messages.map(() => 'Duplicate'));
+  });
+
+  it('is told of a move what it moved past: from what was read to what stands before it', async () => {
+    const told: string[] = [];
+    const hooks = {
+      onConflict: ({ base, actual, answer }: { base: number; actual: number; answer: string }) =>
+        void told.push(`${answer}: read ${base}, found ${actual}`),
+    };
+    const runtime = sagaRuntime(commutingSaga(), { store: memoryStore(), hooks });
+    const send = to('b');
+    for (const wave of [adds(send, 3), adds(send, 3)]) await handleAll(runtime, wave);
+    expect(told).toEqual([
+      'fastForward: read 0, found 1',
+      'fastForward: read 0, found 2',
+      'fastForward: read 3, found 4',
+      'fastForward: read 3, found 5',
+    ]);
   });
 
   it('is told of a branch what it lost to: the decisions before it, and no branch', async () => {

@@ -116,21 +116,39 @@ const versionWithoutTail = ({ request, answer }: Answered): number | undefined =
 const streamOf = ({ request: { tenant, streamName } }: Answered): string =>
   JSON.stringify([tenant, streamName]);
 
-/** What the refused of one stream have missed, all of it read at once. Events stay what they are, so that each may have its part. */
+interface Stretch {
+  readonly after: number;
+  readonly to: number;
+}
+
+/** Stretches that overlap as one: between those that do not there may be a long stream that nobody asked for. */
+const joined = (stretches: ReadonlyArray<Stretch>): ReadonlyArray<Stretch> => {
+  const all: Stretch[] = [];
+  for (const one of [...stretches].sort((a, b) => a.after - b.after)) {
+    const last = all.at(-1);
+    if (last === undefined || one.after > last.to) all.push(one);
+    else all[all.length - 1] = { after: last.after, to: Math.max(last.to, one.to) };
+  }
+  return all;
+};
+
+/** What the refused of one stream have missed, read once. Events stay what they are, so that each may have its part. */
 const readTails = async (
   context: SqlContext,
   ofStream: ReadonlyArray<Answered>,
 ): Promise<ReadonlyArray<RecordedEvent>> => {
   const { tenant, streamName } = (ofStream[0] as Answered).request;
-  const bounds = ofStream.map((one) => {
+  const missed = ofStream.map((one): Stretch => {
     const after = expectedAfter(one.request.expected);
     return { after, to: Math.min(versionWithoutTail(one) ?? after, after + one.request.tailMax) };
   });
-  const from = Math.min(...bounds.map(({ after }) => after)) + 1;
-  const count = Math.max(...bounds.map(({ to }) => to)) - from + 1;
-  const page = [tenant, streamName, String(from), String(count)];
-  const rows = await ask(context, context.statements.readStreamForwards, page);
-  return eventsOfStream(rows, { tenant, streamName });
+  const events: RecordedEvent[] = [];
+  for (const { after, to } of joined(missed)) {
+    const page = [tenant, streamName, String(after + 1), String(to - after)];
+    const rows = await ask(context, context.statements.readStreamForwards, page);
+    events.push(...eventsOfStream(rows, { tenant, streamName }));
+  }
+  return events;
 };
 
 const withTail = (

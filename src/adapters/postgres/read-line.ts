@@ -4,17 +4,24 @@
  */
 import { realTimers, type Timers } from '../../store/timers.js';
 import type { CheckedRead } from '../../store/read-checks.js';
+import { pageDefault } from '../../store/limits.js';
+import { taggedOf } from '../../core/fault.js';
 import { ask, type SqlContext } from './context.js';
-import type { Row } from './executor.js';
+import { closedError, type Row } from './executor.js';
 import { text, versionOf } from './rows.js';
 
 /** Rows of a page of one stream, oldest first; none where there is no such stream. */
 export type ReadRows = (read: CheckedRead) => Promise<ReadonlyArray<Row>>;
 
+export interface ReadLine {
+  readonly read: ReadRows;
+  /** Takes no more, and resolves when all that were begun are answered. */
+  readonly close: () => Promise<void>;
+}
+
 /** Pages in one statement. */
 const batchMax = 64;
-/** Where more than these share a statement, each gets the beginning of its page from it; what is left it reads by itself. */
-const wholeMax = 2;
+/** A shared statement gives the beginnings of pages, so that nobody waits for another's long one; what is left each reads by itself. */
 const beginningCount = 64;
 
 interface Waiting {
@@ -58,8 +65,7 @@ const completed = async (
 };
 
 const readTogether = async (context: SqlContext, batch: ReadonlyArray<Waiting>): Promise<void> => {
-  const countOf = ({ count }: CheckedRead): number =>
-    batch.length > wholeMax ? Math.min(count, beginningCount) : count;
+  const countOf = ({ count }: CheckedRead): number => Math.min(count, beginningCount);
   const asked = batch.map(({ read }) => wordsOf(read, countOf(read)));
   const rows = await ask(context, context.statements.readStreams, [JSON.stringify(asked)]);
   const pages = batch.map((): Row[] => []);
@@ -68,13 +74,19 @@ const readTogether = async (context: SqlContext, batch: ReadonlyArray<Waiting>):
     completed(context, read, countOf(read), pages[index] as Row[]).then(resolve, reject);
 };
 
+/** Whether it is the server's word on what was asked, and not that it cannot be asked. */
+const isAnswer = (error: unknown): boolean => (taggedOf(error)?._tag ?? 'SqlRefused') === 'SqlRefused';
+
 export const readLine = (
   context: SqlContext,
   statementsMax: number,
   soon: Timers['soon'] = realTimers.soon,
-): ReadRows => {
+): ReadLine => {
   let waiting: Waiting[] = [];
-  let alone = 0;
+  /** Reads that are not answered yet. */
+  let open = 0;
+  let closing: Promise<void> | undefined;
+  let onIdle = (): void => undefined;
   let statements = 0;
   let sharing = 0;
   let isPlanned = false;
@@ -86,7 +98,7 @@ export const readLine = (
       await readTogether(context, batch);
     } catch (error) {
       // What one of them brought on must not be the others' fault.
-      if (batch.length === 1) batch[0]?.reject(error);
+      if (batch.length === 1 || !isAnswer(error)) for (const { reject } of batch) reject(error);
       else for (const { read, resolve, reject } of batch) readAlone(context)(read).then(resolve, reject);
     }
     statements -= 1;
@@ -112,18 +124,29 @@ export const readLine = (
     soon(go);
   };
 
-  return async (read) => {
-    if (alone + statements + waiting.length === 0) {
-      alone += 1;
-      try {
-        return await readAlone(context)(read);
-      } finally {
-        alone -= 1;
-      }
-    }
-    return new Promise((resolve, reject) => {
+  const inLine: ReadRows = (read) =>
+    new Promise((resolve, reject) => {
       waiting.push({ read, resolve, reject });
       plan();
     });
+
+  return {
+    read: async (read) => {
+      if (closing !== undefined) throw closedError();
+      // Who asks for more than others do by default reads at length, and holds up nobody.
+      const goesAlone = open === 0 || read.count > pageDefault;
+      open += 1;
+      try {
+        return await (goesAlone ? readAlone(context) : inLine)(read);
+      } finally {
+        open -= 1;
+        if (open === 0) onIdle();
+      }
+    },
+    close: () =>
+      (closing ??= new Promise((resolve) => {
+        onIdle = resolve;
+        if (open === 0) resolve();
+      })),
   };
 };

@@ -79,8 +79,10 @@ const rowsOf = async (
   const { readStreamBackwards, readStreamForwards } = context.statements;
   const statement = backwards ? readStreamBackwards : readStreamForwards;
   const parameters = [key.tenant, key.streamName, String(from), String(count)];
-  const rows = await replicaRows(context, request, statement, parameters);
-  return rows ?? (backwards ? ask(context, statement, parameters) : readForwards(read));
+  const ofStore = () => (backwards ? ask(context, statement, parameters) : readForwards(read));
+  // Begun in the turn in which it is called, so that a store that is closed next still answers it.
+  if (context.replica === undefined) return ofStore();
+  return (await replicaRows(context, request, statement, parameters)) ?? ofStore();
 };
 
 /** `readForwards` asks the store itself for a page oldest first. */

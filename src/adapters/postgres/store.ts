@@ -48,7 +48,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
     together: (appends) => appendShared(parts, appends),
     statementsMax,
   });
-  const readForwards = readLine(parts, statementsMax);
+  const reads = readLine(parts, statementsMax);
   const readPage: EventStore['readAll'] = (request) => lifted(() => readAll(parts, request));
   const readJoined = joinedReads(readPage);
   let closed = false;
@@ -77,7 +77,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
         if (E.isLeft(checked)) return checked;
         return checked.right.length === 0 ? E.right([]) : notified(await appendAll(parts, checked.right));
       }),
-    readStream: (request) => lifted(() => readStream(parts, readForwards, request)),
+    readStream: (request) => lifted(() => readStream(parts, reads.read, request)),
     readAll: readPage,
     readMatching: (request) => lifted(() => readMatching(parts, request)),
     subscribe: (request) => {
@@ -101,7 +101,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
     close: async () => {
       closed = true;
       wake.notify();
-      await line.close();
+      await Promise.all([line.close(), reads.close()]);
       await Promise.all([executor.close(), parts.replica?.executor.close()]);
     },
   };

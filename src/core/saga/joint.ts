@@ -19,8 +19,8 @@ export interface Decided<S> {
 
 /** What the append makes of a decision, once it is there. */
 export type Place =
-  /** On the trunk; its last record is the append's `count`th. `moved`: it moved past others that do not matter to it. */
-  | { readonly _tag: 'Trunk'; readonly count: number; readonly moved: boolean }
+  /** On the trunk, from the append's `first` record to its `last`; 1 is the append's first. `moved`: past others that do not matter to it. */
+  | { readonly _tag: 'Trunk'; readonly first: number; readonly last: number; readonly moved: boolean }
   | { readonly _tag: 'Branch'; readonly branchId: string }
   /** Of a message that the stream holds already, or another of these. */
   | { readonly _tag: 'Repeated' }
@@ -38,29 +38,57 @@ export interface Joint {
 /** What the append writes on the trunk so far. */
 interface Trunk {
   readonly events: EventData[];
-  readonly passed: Passed[];
+  /** One of each kind, by what it is. */
+  readonly passed: Map<string, Passed>;
   readonly keys: Set<string>;
 }
+
+/** Many records are of few kinds, and of a kind one is as good as all. */
+const kindOf = ({ type, isMerged, hasWishes }: Passed): string => JSON.stringify([type, isMerged, hasWishes]);
+
+const kindsOf = (passed: ReadonlyArray<Passed>): ReadonlyArray<Passed> => [
+  ...new Map(passed.map((one) => [kindOf(one), one])).values(),
+];
+
+type PassedSince = (version: number) => ReadonlyArray<Passed> | undefined;
+
+/** What the log says, looked at once for each version. */
+const remembered = (log: SagaLog): PassedSince => {
+  const known = new Map<number, ReadonlyArray<Passed> | undefined>();
+  return (version) => {
+    if (!known.has(version)) {
+      const passed = log.passedSince(version);
+      known.set(version, passed && kindsOf(passed));
+    }
+    return known.get(version);
+  };
+};
 
 const mayStand = <S>(
   saga: Saga,
   log: SagaLog<S>,
-  trunk: Trunk,
+  { passedSince, trunk }: { readonly passedSince: PassedSince; readonly trunk: Trunk },
   { view, decision }: Decided<S>,
   isLone: boolean,
 ): boolean => {
   // What nobody saw whole must not complete: where others are ready too, `onMerged` decides.
   if (decision.completes && (!isLone || log.view().pending.length > 0)) return false;
-  const passed = log.passedSince(view.version);
-  return passed !== undefined && fastForwards(saga, decision, [...passed, ...trunk.passed]);
+  const passed = passedSince(view.version);
+  return passed !== undefined && fastForwards(saga, decision, [...passed, ...trunk.passed.values()]);
 };
 
-const stand = (instance: Instance, log: SagaLog, trunk: Trunk, decision: Decision): number => {
+const stand = (
+  instance: Instance,
+  log: SagaLog,
+  trunk: Trunk,
+  decision: Decision,
+): { readonly first: number; readonly last: number } => {
+  const first = trunk.events.length + 1;
   const events = trunkEvents(instance, decision, (key) => log.isSent(key) || trunk.keys.has(key));
   trunk.events.push(...events);
-  trunk.passed.push(...events.map(passedOf));
+  for (const passed of events.map(passedOf)) trunk.passed.set(kindOf(passed), passed);
   for (const { key } of decision.messages) if (key !== undefined) trunk.keys.add(key);
-  return trunk.events.length;
+  return { first, last: trunk.events.length };
 };
 
 /** One append of many decisions, in their order; `log` is the saga as it stands, at the views' versions or later. */
@@ -70,7 +98,8 @@ export const joinDecisions = <S>(
   log: SagaLog<S>,
   all: ReadonlyArray<Decided<S>>,
 ): Joint => {
-  const trunk: Trunk = { events: [], passed: [], keys: new Set() };
+  const trunk: Trunk = { events: [], passed: new Map(), keys: new Set() };
+  const passedSince = remembered(log as unknown as SagaLog);
   const branches: EventData[] = [];
   const seen = new Set<string>();
   const isRepeat = ({ decision }: Decided<S>): boolean => log.isHandled(decision.messageId);
@@ -78,10 +107,10 @@ export const joinDecisions = <S>(
   const place = (one: Decided<S>): Place => {
     const { view, decision } = one;
     if (isRepeat(one) || seen.has(decision.messageId)) return { _tag: 'Repeated' };
-    if (mayStand(saga as unknown as Saga, log, trunk, one, messages.size === 1)) {
+    if (mayStand(saga as unknown as Saga, log, { passedSince, trunk }, one, messages.size === 1)) {
       seen.add(decision.messageId);
       const moved = view.version < log.version() || trunk.events.length > 0;
-      return { _tag: 'Trunk', count: stand(instance, log, trunk, decision), moved };
+      return { _tag: 'Trunk', ...stand(instance, log, trunk, decision), moved };
     }
     const record = branchRecord(saga, instance, view, decision);
     if (E.isLeft(record)) return { _tag: 'Failed', error: record.left };

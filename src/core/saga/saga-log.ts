@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
 import { type Passed, passedOf } from './fast-forward.js';
 import type { Saga } from './saga.js';
-import { emptyFold, step, type StepFailed } from './saga-fold.js';
+import { emptyFold, type SagaFold, step, type StepFailed } from './saga-fold.js';
 import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
 import type { LogEvent, Owed, SagaUnreadable, SagaView } from './saga-view.js';
 import { noEvents, type StreamVersion } from '../stream.js';
@@ -29,6 +29,8 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   /** The state at a version; `undefined` where it is too long ago to be remembered. */
   readonly stateAt: (version: number) => { readonly state: S } | undefined;
   readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
+  /** Somebody decides on this version, which the log holds: it remembers what that takes until the answer is called. */
+  readonly hold: (version: number) => () => void;
   /** What a decision on this version would move past; `undefined` where that is too long ago to be remembered. */
   readonly passedSince: (version: number) => ReadonlyArray<Passed> | undefined;
   readonly owed: (dispatchedThrough?: number) => Owed;
@@ -48,32 +50,61 @@ const after = <A extends { readonly version: number }>(
   return all.slice(from);
 };
 
+/** What a log remembers of versions that may be the base of something in flight. */
+const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: number) => {
+  const states = new Map<number, S>([[0, fold.state]]);
+  /** The last of what the stream recorded. */
+  let passed: Passed[] = [];
+  /** Versions that are decided on, and by how many. */
+  const held = new Map<number, number>();
+  let forgottenThrough = 0;
+  let trunkMax = 2 * keepStates;
+
+  const forget = (version: number): void => {
+    const bases = [...held.keys(), fold.pending[0]?.base ?? Infinity];
+    const through = Math.min(version - keepStates, ...bases.map((base) => base - 1));
+    for (; forgottenThrough < through; forgottenThrough += 1) states.delete(forgottenThrough + 1);
+    if (fold.trunk.length > trunkMax) {
+      fold.trunk = fold.trunk.filter((event) => event.version > forgottenThrough);
+      trunkMax = 2 * Math.max(keepStates, fold.trunk.length);
+    }
+    if (passed.length > 2 * passedKept) passed = passed.slice(-passedKept);
+  };
+
+  return {
+    take: (event: LogEvent): void => {
+      states.set(event.version, fold.state);
+      passed.push(passedOf(event));
+      forget(event.version);
+    },
+    stateAt: (at: number) => (states.has(at) ? { state: states.get(at) as S } : undefined),
+    /** The last `count` that passed. */
+    passed: (count: number) => (count > passed.length ? undefined : passed.slice(passed.length - count)),
+    hold: (at: number) => {
+      held.set(at, (held.get(at) ?? 0) + 1);
+      return () => {
+        const others = (held.get(at) ?? 1) - 1;
+        if (others > 0) held.set(at, others);
+        else held.delete(at);
+      };
+    },
+  };
+};
+
 /** An empty log of a saga. `keepStates` is how many last versions it remembers the state of. */
 export const sagaLog = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   keepStates = statesKept,
 ): SagaLog<S, Ev> => {
   const fold = emptyFold(saga);
-  const states = new Map<number, S>([[0, fold.state]]);
-  /** The last of what the stream recorded, up to `version`. */
-  let passed: Passed[] = [];
+  const remembered = memory(fold, keepStates);
   let version = noEvents;
-
-  /** Forgets what is too old to be the base of anything in flight. */
-  const forget = (): void => {
-    const oldest = version - keepStates;
-    if (oldest > 0) states.delete(oldest);
-    if (fold.trunk.length > 2 * keepStates) fold.trunk = fold.trunk.slice(-keepStates);
-    if (passed.length > 2 * passedKept) passed = passed.slice(-passedKept);
-  };
 
   const take = (event: LogEvent): E.Either<StepFailed, void> => {
     const stepped = step(fold, event);
     if (E.isLeft(stepped)) return stepped;
     version = event.version;
-    states.set(version, fold.state);
-    passed.push(passedOf(event));
-    forget();
+    remembered.take(event);
     return stepped;
   };
 
@@ -104,12 +135,10 @@ export const sagaLog = <S, Ev extends AnyEvent>(
       const count = released.length;
       return () => released.slice(0, count);
     },
-    stateAt: (at) => (states.has(at) ? { state: states.get(at) as S } : undefined),
+    stateAt: remembered.stateAt,
     trunkSince: (since) => after(fold.trunk, since).map(({ event }) => event),
-    passedSince: (since) => {
-      const count = version - since;
-      return count > passed.length ? undefined : passed.slice(passed.length - count);
-    },
+    hold: remembered.hold,
+    passedSince: (since) => remembered.passed(version - since),
     owed: (dispatchedThrough = 0) => ({
       merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
       messages: after(fold.allReleased, dispatchedThrough),

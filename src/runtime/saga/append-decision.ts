@@ -8,7 +8,7 @@ import { recordTypes } from '../../core/saga/saga.js';
 import type { SagaLog } from '../../core/saga/saga-log.js';
 import { headerOf, mergeSagaState } from '../../core/saga/saga-records.js';
 import type { SagaView } from '../../core/saga/saga-view.js';
-import { exactly } from '../../core/stream.js';
+import { exactly, type StreamVersion } from '../../core/stream.js';
 import type { VersionConflict } from '../../store/event-store.js';
 import type { Fence } from '../../store/leases.js';
 import type { ConflictNotice, Handled, HandleError, SagaShell } from './saga-context.js';
@@ -42,7 +42,13 @@ export type Attempted =
   | { readonly _tag: 'Done'; readonly handled: Handled }
   | { readonly _tag: 'Lost'; readonly conflict: VersionConflict }
   /** It was ready beside others, and is recorded as a branch. */
-  | { readonly _tag: 'Recorded'; readonly branchId: string; readonly lost: Lost };
+  | {
+      readonly _tag: 'Recorded';
+      readonly branchId: string;
+      readonly lost: Lost;
+      /** Of the stream, with the branch in it. */
+      readonly version: StreamVersion;
+    };
 
 const isWhole = (conflict: VersionConflict, after: number): boolean =>
   conflict.tail !== undefined && conflict.actual - after === conflict.tail.length;

@@ -9,6 +9,7 @@ import {
   isEmpty,
   type SagaMessage,
 } from '../../core/saga/reacting.js';
+import type { SagaLog } from '../../core/saga/saga-log.js';
 import type { SagaView } from '../../core/saga/saga-view.js';
 import { isIdle, type TimeoutEntry, timeoutIgnoredRecord } from '../../core/saga/saga-timeouts.js';
 import {
@@ -57,15 +58,16 @@ const diverge = async <S, Ev extends AnyEvent>(
   // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
   const appended = await shell.loader.append(instance, any, [record.right], { fence });
   if (E.isLeft(appended)) return appended;
-  return merged(work, record.right.eventId);
+  return merged(work, record.right.eventId, appended.right.version);
 };
 
 /** The branch is recorded: merges, unless somebody else does. */
 const merged = async <S, Ev extends AnyEvent>(
   { instance, resolve }: Handling<S, Ev>,
   branchId: string,
+  recordedAt: StreamVersion,
 ): Promise<Result> => {
-  const resolved = await resolve(instance);
+  const resolved = await resolve(instance, { atLeast: recordedAt });
   // The work is safe whatever happened to the merge: it is owed, and the message is acknowledged.
   if (E.isLeft(resolved) || resolved.right._tag === 'Contended')
     return E.right({ _tag: 'Branched', branchId, isParked: false });
@@ -123,13 +125,47 @@ const ignoreTimeout = async <S, Ev extends AnyEvent>(
   return appended.left._tag === 'VersionConflict' ? E.right(undefined) : appended;
 };
 
+/** Lets the handler decide on a view, and appends what it came to. `undefined` asks for another attempt, under the `retry` answer. */
+const decideOn = async <S, Ev extends AnyEvent>(
+  work: Handling<S, Ev>,
+  log: SagaLog<S, Ev>,
+  view: SagaView<S>,
+  attempt: number,
+): Promise<E.Either<HandleError, Handled | undefined>> => {
+  const { shell, instance, message } = work;
+  const { saga, retry, hooks } = shell;
+  const isTimeout = log.timeout(message.id) !== undefined;
+  await hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
+  const decision = decide(saga, instance, view, message);
+  if (E.isLeft(decision)) return decision;
+  // A timeout leaves a record also where its handler decides nothing: it is delivered once.
+  if (isEmpty(decision.right) && !isTimeout) return E.right({ _tag: 'Nothing' });
+  // Others merge at the same time and branches still wait: a completion must be decided with them.
+  if (decision.right.completes && view.pending.length > 0 && saga.onConflict === 'merge')
+    return diverge(work, view, decision.right);
+  const attempted = await work.append({ work, log, view, decision: decision.right, attempt });
+  if (E.isLeft(attempted)) return attempted;
+  if (attempted.right._tag === 'Done') return E.right(attempted.right.handled);
+  if (attempted.right._tag === 'Recorded') {
+    notify(work, view, attempted.right.lost, 'branch');
+    return merged(work, attempted.right.branchId, attempted.right.version);
+  }
+  const { conflict } = attempted.right;
+  if (saga.onConflict === 'merge') {
+    notify(work, view, conflict, 'branch');
+    return diverge(work, view, decision.right);
+  }
+  const isLast = saga.onConflict === 'reject' || attempt >= retry.attemptsMax;
+  notify(work, view, conflict, isLast ? 'reject' : 'retry');
+  return isLast ? E.left(messageConflict(decision.right, view, conflict, attempt)) : E.right(undefined);
+};
+
 /** One attempt. `undefined` asks for another one: after a conflict under the `retry` answer, or where a timeout could not be ignored yet. */
 const attemptOnce = async <S, Ev extends AnyEvent>(
   work: Handling<S, Ev>,
   attempt: number,
 ): Promise<E.Either<HandleError, Handled | undefined>> => {
   const { shell, instance, message } = work;
-  const { saga, retry, hooks } = shell;
   const loaded = await (work.readsFirst ? shell.loader.loadNow(instance) : shell.loader.load(instance));
   if (E.isLeft(loaded)) return loaded;
   let log = loaded.right;
@@ -147,29 +183,13 @@ const attemptOnce = async <S, Ev extends AnyEvent>(
   const timeout = log.timeout(message.id);
   if (timeout !== undefined && isIdle(timeout, view)) return ignoreTimeout(work, view.version, timeout);
   if (view.completed) return E.right({ _tag: 'Completed' });
-  await hooks.onReacted?.({ streamName: instance.streamName, messageId: message.id, attempt });
-  const decision = decide(saga, instance, view, message);
-  if (E.isLeft(decision)) return decision;
-  // A timeout leaves a record also where its handler decides nothing: it is delivered once.
-  if (isEmpty(decision.right) && timeout === undefined) return E.right({ _tag: 'Nothing' });
-  // Others merge at the same time and branches still wait: a completion must be decided with them.
-  if (decision.right.completes && view.pending.length > 0 && saga.onConflict === 'merge')
-    return diverge(work, view, decision.right);
-  const attempted = await work.append({ work, log, view, decision: decision.right, attempt });
-  if (E.isLeft(attempted)) return attempted;
-  if (attempted.right._tag === 'Done') return E.right(attempted.right.handled);
-  if (attempted.right._tag === 'Recorded') {
-    notify(work, view, attempted.right.lost, 'branch');
-    return merged(work, attempted.right.branchId);
+  // What it is decided on is the base of a branch, however many are merged before that.
+  const release = log.hold(view.version);
+  try {
+    return await decideOn(work, log, view, attempt);
+  } finally {
+    release();
   }
-  const { conflict } = attempted.right;
-  if (saga.onConflict === 'merge') {
-    notify(work, view, conflict, 'branch');
-    return diverge(work, view, decision.right);
-  }
-  const isLast = saga.onConflict === 'reject' || attempt >= retry.attemptsMax;
-  notify(work, view, conflict, isLast ? 'reject' : 'retry');
-  return isLast ? E.left(messageConflict(decision.right, view, conflict, attempt)) : E.right(undefined);
 };
 
 const handleToEnd = async <S, Ev extends AnyEvent>(work: Handling<S, Ev>): Promise<Result> => {

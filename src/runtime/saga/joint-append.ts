@@ -6,8 +6,9 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import { type Joint, joinDecisions, type Place } from '../../core/saga/joint.js';
 import type { Instance } from '../../core/saga/reacting.js';
+import type { SagaLog } from '../../core/saga/saga-log.js';
 import { exactly, type StreamVersion } from '../../core/stream.js';
-import type { AppendError, AppendResult } from '../../store/event-store.js';
+import type { AppendError, AppendResult, VersionConflict } from '../../store/event-store.js';
 import { realTimers } from '../../store/timers.js';
 import type { OneAtATime } from '../one-at-a-time.js';
 import {
@@ -51,25 +52,28 @@ const done = (handled: Extract<Attempted, { _tag: 'Done' }>['handled']): Result 
 interface Written extends Pick<AppendResult, 'idempotent'> {
   /** The version before it. */
   readonly before: StreamVersion;
-  readonly trunkCount: number;
+  readonly joint: Joint;
+  /** The refusal that it came after, where there was one. */
+  readonly lost: VersionConflict | undefined;
 }
 
 /** What the append came to for one of its decisions. */
 const resultOf = <S, Ev extends AnyEvent>(
   { work, view, attempt }: Ready<S, Ev>,
   place: Place,
-  { before, trunkCount, idempotent }: Written,
+  { before, joint, lost, idempotent }: Written,
 ): Result => {
+  const at = (count: number) => ({ ...lost, actual: (before + count) as StreamVersion });
   switch (place._tag) {
     case 'Trunk': {
       if (idempotent) return done({ _tag: 'Duplicate' });
-      const version = (before + place.count) as StreamVersion;
-      if (place.moved) notify(work, view, { actual: before }, 'fastForward');
+      if (place.moved) notify(work, view, at(place.first - 1), 'fastForward');
+      const { actual: version } = at(place.last);
       return done({ _tag: 'Appended', version, fastForwards: place.moved ? 1 : 0, attempts: attempt });
     }
     case 'Branch': {
-      const actual = (before + trunkCount) as StreamVersion;
-      return E.right({ _tag: 'Recorded', branchId: place.branchId, lost: { actual } });
+      const { actual: version } = at(joint.events.length);
+      return E.right({ _tag: 'Recorded', branchId: place.branchId, lost: at(joint.trunkCount), version });
     }
     case 'Repeated':
       return done({ _tag: 'Duplicate' });
@@ -99,26 +103,55 @@ const afterRefusal = <S, Ev extends AnyEvent>(
     : E.right({ _tag: 'Lost', conflict: error });
 };
 
+/** What is left to do for each decision: run by its own caller, so that what a hook throws there is told to nobody else. */
+type Finish = () => Promise<Result> | Result;
+
+const byItself = <S, Ev extends AnyEvent>(all: ReadonlyArray<Ready<S, Ev>>): ReadonlyArray<Finish> =>
+  all.map((ready) => () => appendDecision(ready));
+
+/** `undefined` where something of one of them throws, a codec for instance: each by itself finds out whose it is. */
+const joined = <S, Ev extends AnyEvent>(
+  saga: SagaShell<S, Ev>['saga'],
+  instance: Instance,
+  log: SagaLog<S, Ev>,
+  all: ReadonlyArray<Ready<S, Ev>>,
+): Joint | undefined => {
+  try {
+    return joinDecisions(saga, instance, log, all);
+  } catch {
+    return undefined;
+  }
+};
+
+/** So often others may be first before each decision goes its own way. */
+const roundsMax = 8;
+
 const appendJoint = async <S, Ev extends AnyEvent>(
   { saga, loader }: SagaShell<S, Ev>,
   instance: Instance,
   all: ReadonlyArray<Ready<S, Ev>>,
-): Promise<ReadonlyArray<Promise<Result> | Result>> => {
-  const loaded = await loader.load(instance);
-  if (E.isLeft(loaded)) return all.map(() => loaded);
-  const log = loaded.right;
-  const before = log.version();
-  const { events, places, trunkCount }: Joint = joinDecisions(saga, instance, log, all);
-  const appended =
-    events.length === 0
-      ? E.right({ idempotent: false })
-      : await loader.append(instance, exactly(before), events, { tailMax });
-  return all.map((ready, index) => {
-    const place = places[index] as Place;
-    return E.isRight(appended)
-      ? resultOf(ready, place, { before, trunkCount, idempotent: appended.right.idempotent })
-      : afterRefusal(appended.left, ready, place);
-  });
+): Promise<ReadonlyArray<Finish>> => {
+  let lost: VersionConflict | undefined;
+  for (let round = 1; ; round += 1) {
+    const loaded = await loader.load(instance);
+    if (E.isLeft(loaded)) return all.map(() => () => loaded);
+    const before = loaded.right.version();
+    const joint = joined(saga, instance, loaded.right, all);
+    if (joint === undefined) return byItself(all);
+    const { events, places } = joint;
+    const appended =
+      events.length === 0
+        ? E.right({ idempotent: false })
+        : await loader.append(instance, exactly(before), events, { tailMax });
+    if (E.isRight(appended)) {
+      const written = { before, joint, lost, idempotent: appended.right.idempotent };
+      return all.map((ready, index) => () => resultOf(ready, places[index] as Place, written));
+    }
+    const error = appended.left;
+    if (error._tag !== 'VersionConflict' || round === roundsMax)
+      return all.map((ready, index) => () => afterRefusal(error, ready, places[index] as Place));
+    lost = error;
+  }
 };
 
 const appendAll = async <S, Ev extends AnyEvent>(
@@ -130,11 +163,11 @@ const appendAll = async <S, Ev extends AnyEvent>(
   const [first] = all;
   const isAlone = all.length === 1 && first !== undefined && first.log.version() === first.view.version;
   try {
-    const results = isAlone ? [appendDecision(first)] : await appendJoint(shell, instance, all);
+    const finishes = isAlone ? byItself(all) : await appendJoint(shell, instance, all);
     await Promise.all(
       batch.map(async ({ resolve, reject }, index) => {
         try {
-          resolve(await (results[index] as Promise<Result> | Result));
+          resolve(await (finishes[index] as Finish)());
         } catch (error) {
           reject(error);
         }

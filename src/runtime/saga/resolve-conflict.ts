@@ -4,7 +4,7 @@ import type { AnyEvent } from '../../core/merge/merge.js';
 import type { Instance } from '../../core/saga/reacting.js';
 import { type Resolution, resolvePending } from '../../core/saga/resolving.js';
 import type { SagaLog } from '../../core/saga/saga-log.js';
-import { exactly } from '../../core/stream.js';
+import { exactly, type StreamVersion } from '../../core/stream.js';
 import { delayAfter, type RetryPolicy } from '../../core/retry.js';
 import { type MergeLease, mergeLease } from './merge-lease.js';
 import type { OneAtATime } from '../one-at-a-time.js';
@@ -13,9 +13,15 @@ import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
 /** A merge is pure and cheap, so it is computed often; after this many lost appends it is left to whoever looks next. */
 const mergePolicy: RetryPolicy = { attemptsMax: 64, delayMs: 1, delayMaxMs: 50, multiplier: 1.5, jitter: 1 };
 
+interface ResolveWishes {
+  readonly force?: boolean;
+  /** This process wrote what is to be merged, up to this version: the stream need not be read for it. */
+  readonly atLeast?: StreamVersion;
+}
+
 export type ResolveConflict = (
   instance: Instance,
-  options?: { readonly force?: boolean },
+  options?: ResolveWishes,
 ) => Promise<E.Either<ResolveError, Resolved>>;
 
 /** Merges on the log at hand, or on the whole stream where a base is too long ago for it. */
@@ -39,10 +45,11 @@ const computeMerge = async <S, Ev extends AnyEvent>(
 const tryOnce = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
-  force: boolean,
+  { force = false, atLeast }: ResolveWishes,
   lease: MergeLease,
 ): Promise<E.Either<ResolveError, Resolved | undefined>> => {
-  const loaded = await shell.loader.load(instance);
+  const { loader } = shell;
+  const loaded = await (atLeast === undefined ? loader.load(instance) : loader.loadUpTo(instance, atLeast));
   if (E.isLeft(loaded)) return loaded;
   const view = loaded.right.view();
   if (view.pending.length === 0) return E.right({ _tag: 'Nothing' });
@@ -82,13 +89,14 @@ const isPending = async <S, Ev extends AnyEvent>(
 const resolve = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
-  force: boolean,
+  wishes: ResolveWishes,
   lease: MergeLease,
 ): Promise<E.Either<ResolveError, Resolved>> => {
+  const { force = false } = wishes;
   for (let attempt = 1; attempt <= mergePolicy.attemptsMax; attempt += 1) {
     const mayMerge = attempt <= shell.leaseAfter || (await lease.acquire());
     if (mayMerge) {
-      const result = await tryOnce(shell, instance, force, lease);
+      const result = await tryOnce(shell, instance, attempt === 1 ? wishes : { force }, lease);
       if (E.isLeft(result)) return result;
       if (result.right !== undefined) return E.right(result.right);
     } else {
@@ -115,7 +123,7 @@ export const resolveConflict = <S, Ev extends AnyEvent>(
     line(instance.key, async () => {
       const lease = mergeLease(shell, instance);
       try {
-        return await resolve(shell, instance, options.force ?? false, lease);
+        return await resolve(shell, instance, options, lease);
       } finally {
         await lease.release();
       }

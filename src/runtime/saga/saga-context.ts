@@ -20,7 +20,7 @@ export interface ConflictNotice {
   readonly messageId: string;
   /** The version the handler decided on. */
   readonly base: StreamVersion;
-  /** Where the stream stood when the append was refused. */
+  /** Where the stream stood when the append was refused; or, of decisions that went in one append, where those before it brought the stream. */
   readonly actual: StreamVersion;
   /** What the trunk recorded in between, as far as the refusal handed it over. */
   readonly theirs: ReadonlyArray<RecordedEvent>;

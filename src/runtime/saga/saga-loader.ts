@@ -19,7 +19,7 @@ import type {
   StreamPage,
 } from '../../store/event-store.js';
 import type { Fence } from '../../store/leases.js';
-import { pageMax } from '../../store/limits.js';
+import { pageDefault, pageMax } from '../../store/limits.js';
 
 export type LoadError = ReadError | SagaUnreadable | SagaTruncated;
 
@@ -58,6 +58,8 @@ interface Kept<S, Ev extends AnyEvent> {
   catchingUp: number;
   /** Others write to this stream too. */
   isShared: boolean;
+  /** A read that is not begun yet: whoever comes before it is may have its answer. */
+  next: Promise<Loaded<S, Ev>> | undefined;
 }
 
 /** Takes in records that follow on what the log holds; says whether it now holds all of them. */
@@ -91,10 +93,10 @@ const catchUp = async <S, Ev extends AnyEvent>(
   log: SagaLog<S, Ev>,
 ): Promise<Loaded<S, Ev>> => {
   // Ends: each page moves the log forward, and a page without a next one is the last.
-  for (;;) {
+  for (let maxCount = pageDefault; ; maxCount = pageMax) {
     // A kept log is shared: another reader may have moved it on by the time the page is here.
     const version = log.version();
-    const page = await store.readStream({ tenant, streamName, from: version + 1, maxCount: pageMax })();
+    const page = await store.readStream({ tenant, streamName, from: version + 1, maxCount })();
     if (E.isLeft(page)) return page;
     const truncated = truncation(page.right, version, streamName);
     if (truncated !== undefined) return E.left(truncated);
@@ -178,6 +180,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       isBehind: false,
       catchingUp: 0,
       isShared: false,
+      next: undefined,
     };
     all.delete(key);
     all.set(key, kept);
@@ -194,6 +197,11 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
     tellSuccessor(instance, kept);
     return loaded;
   };
+  const readSoon = async (instance: Instance, kept: Kept<S, Ev>): Promise<Loaded<S, Ev>> => {
+    await Promise.resolve();
+    kept.next = undefined;
+    return readOf(instance, kept);
+  };
   // Who retries or rejects wants as few conflicts as can be had; who merges need not ask before each message.
   const readsAlways = saga.onConflict !== 'merge';
   return {
@@ -201,7 +209,8 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       const kept = touch(instance);
       const isCurrent = kept.isWarm && !kept.isBehind && kept.catchingUp === 0;
       const isFresh = isCurrent && !kept.isShared && !readsAlways;
-      return isFresh ? E.right(kept.log) : readOf(instance, kept);
+      if (isFresh) return E.right(kept.log);
+      return isCurrent && !readsAlways ? (kept.next ??= readSoon(instance, kept)) : readOf(instance, kept);
     },
     loadNow: (instance) => readOf(instance, touch(instance)),
     loadUpTo: async (instance, version) => {
