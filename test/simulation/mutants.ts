@@ -162,7 +162,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'decisions that are joined in one append do not look at each other',
     file: joint,
-    find: '[...passed, ...trunk.passed]',
+    find: '[...passed, ...trunk.passed.values()]',
     replace: 'passed',
   },
   {

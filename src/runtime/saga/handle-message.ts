@@ -24,7 +24,7 @@ import type { Fence } from '../../store/leases.js';
 import { delayAfter } from '../../core/retry.js';
 import { appendDecision, type AppendReady, notify, type Work } from './append-decision.js';
 import type { JointAppends } from './joint-append.js';
-import type { ResolveConflict } from './resolve-conflict.js';
+import type { ResolveConflict, ResolveWishes } from './resolve-conflict.js';
 import { concurrencyConflict } from '../aggregate/concurrency-conflict.js';
 import type { Handled, HandleError, MessageConflict, SagaParked, SagaShell } from './saga-context.js';
 
@@ -58,16 +58,16 @@ const diverge = async <S, Ev extends AnyEvent>(
   // The only append without a check: the fold voids a repeat, and a branch whose message is on the trunk.
   const appended = await shell.loader.append(instance, any, [record.right], { fence });
   if (E.isLeft(appended)) return appended;
-  return merged(work, record.right.eventId, appended.right.version);
+  return merged(work, record.right.eventId);
 };
 
 /** The branch is recorded: merges, unless somebody else does. */
 const merged = async <S, Ev extends AnyEvent>(
   { instance, resolve }: Handling<S, Ev>,
   branchId: string,
-  recordedAt: StreamVersion,
+  wishes: ResolveWishes = {},
 ): Promise<Result> => {
-  const resolved = await resolve(instance, { atLeast: recordedAt });
+  const resolved = await resolve(instance, wishes);
   // The work is safe whatever happened to the merge: it is owed, and the message is acknowledged.
   if (E.isLeft(resolved) || resolved.right._tag === 'Contended')
     return E.right({ _tag: 'Branched', branchId, isParked: false });
@@ -148,7 +148,8 @@ const decideOn = async <S, Ev extends AnyEvent>(
   if (attempted.right._tag === 'Done') return E.right(attempted.right.handled);
   if (attempted.right._tag === 'Recorded') {
     notify(work, view, attempted.right.lost, 'branch');
-    return merged(work, attempted.right.branchId, attempted.right.version);
+    const { branchId, version: atLeast } = attempted.right;
+    return merged(work, branchId, { atLeast });
   }
   const { conflict } = attempted.right;
   if (saga.onConflict === 'merge') {

@@ -13,7 +13,7 @@ import type { Resolved, ResolveError, SagaShell } from './saga-context.js';
 /** A merge is pure and cheap, so it is computed often; after this many lost appends it is left to whoever looks next. */
 const mergePolicy: RetryPolicy = { attemptsMax: 64, delayMs: 1, delayMaxMs: 50, multiplier: 1.5, jitter: 1 };
 
-interface ResolveWishes {
+export interface ResolveWishes {
   readonly force?: boolean;
   /** This process wrote what is to be merged, up to this version: the stream need not be read for it. */
   readonly atLeast?: StreamVersion;
