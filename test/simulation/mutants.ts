@@ -61,7 +61,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'branches are merged in the order in which they arrived',
     file: fold,
-    find: '[...sorted.slice(0, low), branch, ...sorted.slice(low)]',
+    find: 'sorted.toSpliced(later < 0 ? sorted.length : later, 0, branch)',
     replace: '[...sorted, branch]',
   },
   {

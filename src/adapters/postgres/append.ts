@@ -17,7 +17,7 @@ import { isRolledBack, pauseBeforeAgain, rolledBackMax } from './change.js';
 import { ask, type SqlContext } from './context.js';
 import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
 import { resolveOutcome } from './outcome.js';
-import { type AppendAnswer, answerOf, eventsOfStream, versionOf } from './rows.js';
+import { type AppendAnswer, answerOf, eventsOfStream, type StreamKey, versionOf } from './rows.js';
 
 type Outcome = E.Either<AppendError, ReadonlyArray<AppendResult>>;
 export type OneOutcome = E.Either<AppendError, AppendResult>;
@@ -28,6 +28,21 @@ const outcomeOf = (requests: ReadonlyArray<CheckedAppend>, answer: AppendAnswer)
   'refused' in answer
     ? E.left(refusalOf(requests[answer.refused] as CheckedAppend, answer.answer))
     : E.right(answer.appended.map((written, index) => resultOf(requests[index] as CheckedAppend, written)));
+
+/** Versions of a stream. */
+interface Stretch {
+  readonly after: number;
+  readonly to: number;
+}
+
+const readStretch = async (
+  context: SqlContext,
+  key: StreamKey,
+  { after, to }: Stretch,
+): Promise<ReadonlyArray<RecordedEvent>> => {
+  const page = [key.tenant, key.streamName, String(after + 1), String(to - after)];
+  return eventsOfStream(await ask(context, context.statements.readStreamForwards, page), key);
+};
 
 /**
  * The unique key refused: somebody wrote events past the streams' row locks, not by this program. What stands there is
@@ -43,14 +58,10 @@ const keyConflict = async (
     const after = expectedAfter(expected);
     if (expected._tag === 'exactly' || expected._tag === 'noStream' ? actual <= after : requests.length > 1)
       continue;
-    const page = [tenant, streamName, String(after + 1), String(tailMax)];
     const tail =
       tailMax === 0
         ? undefined
-        : eventsOfStream(await ask(context, context.statements.readStreamForwards, page), {
-            tenant,
-            streamName,
-          });
+        : await readStretch(context, { tenant, streamName }, { after, to: after + tailMax });
     return { _tag: 'VersionConflict', tenant, streamName, expected, actual, tail, alreadyRecorded: [] };
   }
   return {
@@ -116,11 +127,6 @@ const versionWithoutTail = ({ request, answer }: Answered): number | undefined =
 const streamOf = ({ request: { tenant, streamName } }: Answered): string =>
   JSON.stringify([tenant, streamName]);
 
-interface Stretch {
-  readonly after: number;
-  readonly to: number;
-}
-
 /** Stretches that overlap as one: between those that do not there may be a long stream that nobody asked for. */
 const joined = (stretches: ReadonlyArray<Stretch>): ReadonlyArray<Stretch> => {
   const all: Stretch[] = [];
@@ -143,11 +149,8 @@ const readTails = async (
     return { after, to: Math.min(versionWithoutTail(one) ?? after, after + one.request.tailMax) };
   });
   const events: RecordedEvent[] = [];
-  for (const { after, to } of joined(missed)) {
-    const page = [tenant, streamName, String(after + 1), String(to - after)];
-    const rows = await ask(context, context.statements.readStreamForwards, page);
-    events.push(...eventsOfStream(rows, { tenant, streamName }));
-  }
+  for (const stretch of joined(missed))
+    events.push(...(await readStretch(context, { tenant, streamName }, stretch)));
   return events;
 };
 

@@ -79,13 +79,8 @@ const inserted = (
   sorted: ReadonlyArray<PendingBranch>,
   branch: PendingBranch,
 ): ReadonlyArray<PendingBranch> => {
-  let [low, high] = [0, sorted.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (byBaseThenId(sorted[middle] as PendingBranch, branch) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return [...sorted.slice(0, low), branch, ...sorted.slice(low)];
+  const later = sorted.findIndex((other) => byBaseThenId(other, branch) > 0);
+  return sorted.toSpliced(later < 0 ? sorted.length : later, 0, branch);
 };
 
 /** Decodes a record of the engine's own. */
