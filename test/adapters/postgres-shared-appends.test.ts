@@ -408,7 +408,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
   describe('where the connection is cut while many are under way', () => {
     for (const cut of cuts)
       it(`${cut}: each is written once, and answered as written`, async () => {
-        const proxy = await startProxy(opened.url, /append_?events_?shared/i);
+        const proxy = await startProxy(opened.url, /append_?events_?(shared|exactly)/i);
         const cuttable = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 6 }));
         await Promise.all(Array.from({ length: 6 }, () => right(cuttable.readAll({ maxCount: 1 }))));
         for (let round = 0; round < (cut === 'late request' ? 2 : 6); round += 1) {
@@ -436,7 +436,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
       });
 
     it('a refusal among them that may still change is unknown, to its own caller alone', async () => {
-      const proxy = await startProxy(opened.url, /append_?events_?shared/i);
+      const proxy = await startProxy(opened.url, /append_?events_?(shared|exactly)/i);
       const cuttable = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 1 }));
       const [one, two, three] = streams(3) as [StreamName, StreamName, StreamName];
       proxy.cutNext('before the request');

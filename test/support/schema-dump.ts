@@ -30,7 +30,8 @@ const parts = (schema: string): ReadonlyArray<string> => [
   `select format('function %s(%s) returns %s, %s, %s, settings %s, body md5 %s', p.proname,
       pg_get_function_identity_arguments(p.oid), pg_get_function_result(p.oid), l.lanname,
       case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
-      coalesce(array_to_string(p.proconfig, ' '), 'none'), md5(p.prosrc)) as line
+      coalesce(array_to_string(p.proconfig, ' '), 'none'),
+      md5(replace(p.prosrc, quote_ident(n.nspname) || '.', '<schema>.'))) as line
    from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
    where ${inSchema(schema)}
    order by p.proname`,

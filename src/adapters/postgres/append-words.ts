@@ -101,7 +101,7 @@ export const plainQuery = (
   return [statements.appendEventsOne, [...head, ...parts]];
 };
 
-/** Several, as `append-events-shared.sql` takes them. */
+/** Several, as `append-events-exactly.sql` or `append-events-shared.sql` takes them. */
 export const sharedQuery = (
   { statements }: SqlContext,
   appends: ReadonlyArray<PlainAppend>,
@@ -117,7 +117,9 @@ export const sharedQuery = (
   const batch = appends.flatMap((append, index) =>
     eventTexts(append).map((text, place) => `{"request":${index + 1},"place":${place + 1},${text}`),
   );
-  return [statements.appendEventsShared, [JSON.stringify(requests), `[${batch.join()}]`]];
+  const areExact = requests.every(({ expected }) => expected === 'exactly');
+  const statement = areExact ? statements.appendEventsExactly : statements.appendEventsShared;
+  return [statement, [JSON.stringify(requests), `[${batch.join()}]`]];
 };
 
 /** Those that complete an operation look at it first; the others need not know that there is such a thing. */

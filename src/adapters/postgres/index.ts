@@ -25,7 +25,7 @@ import {
 } from './migrations.js';
 import { pgExecutor, type PgPool } from './pg-executor.js';
 import { checkSchema, schemaDefault, statementsOf } from './statements.js';
-import { type SqlStore, sqlStore } from './store.js';
+import { type SqlStore, sharedStatementsDefault, sqlStore } from './store.js';
 
 export type { PgClient, PgPool } from './pg-executor.js';
 export type {
@@ -223,7 +223,9 @@ export const openPostgres =
             conditions: true,
           },
           resolveOutcomeMs: options.resolveOutcomeMs ?? 10_000,
-          ...(options.poolMax !== undefined && { sharedStatementsMax: Math.min(4, options.poolMax) }),
+          ...(options.poolMax !== undefined && {
+            sharedStatementsMax: Math.min(sharedStatementsDefault, options.poolMax),
+          }),
           ...(replica && { replica }),
         }),
       );

@@ -31,10 +31,13 @@ export interface SqlStore extends EventStore {
   readonly snapshots: Snapshots;
 }
 
+/** More would each carry less, and cost both sides as much: two keep the server busy while one of them waits for the disk. */
+export const sharedStatementsDefault = 2;
+
 export interface SqlStoreParts extends SqlContext {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Statements under way at once that several appends share, and as many that several reads share; 1 or more. Default 4. */
+  /** Statements under way at once that several appends share, and as many that several reads share; 1 or more. Default 2. */
   readonly sharedStatementsMax?: number;
 }
 
@@ -42,7 +45,7 @@ export const sqlStore = (given: SqlStoreParts): SqlStore => {
   const parts: SqlStoreParts = { ...given, executor: readCommitted(given.executor) };
   const { executor, statements, limits } = parts;
   const wake = makeWake();
-  const statementsMax = parts.sharedStatementsMax ?? 4;
+  const statementsMax = parts.sharedStatementsMax ?? sharedStatementsDefault;
   const line = appendLine({
     alone: (append) => appendPlain(parts, append),
     together: (appends) => appendShared(parts, appends),

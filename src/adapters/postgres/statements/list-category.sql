@@ -9,7 +9,7 @@ select s.tenant, s.name, s.version::text as version, s.state
 from given
 join __schema__.streams s on s.tenant = given.tenant and s.name > given.after
   and s.name >= given.category and s.name < given.category || '.'
-where s.category = given.category
+where split_part(s.name, '-', 1) = given.category
   and (s.state = 'open' or (s.state = 'archived' and given.include_archived))
 order by s.name
 limit (select max_count from given)
