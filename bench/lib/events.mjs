@@ -5,8 +5,12 @@ const note = 'Leave it with the neighbours on the second floor, and ring twice; 
 
 export const eventType = 'OrderPlaced';
 export const dataOf = (amount) => ({
-  ...{ orderId: '0b7f4c52-6f2e-4f0e-9c1c-8d7f2f6f5a01', customer: 'ada', currency: 'EUR', amount },
-  ...{ note, items: [1, 2, 3] },
+  orderId: '0b7f4c52-6f2e-4f0e-9c1c-8d7f2f6f5a01',
+  customer: 'ada',
+  currency: 'EUR',
+  amount,
+  note,
+  items: [1, 2, 3],
 });
 export const metadataOf = () => ({
   correlationId: '8a6e0804-2bd0-4672-b79d-d97027f9071a',

@@ -19,13 +19,17 @@ export const open = async (url) => {
     eventTypes: [new EventType({ type: eventType })],
     reducer: (state = initialTotal(), { payload, version, aggregateId }) => ({
       ...addTo(state, payload),
-      ...{ version, aggregateId },
+      version,
+      aggregateId,
     }),
     eventStorageAdapter: adapter,
   });
   const eventOf = (aggregateId, version, payload) => ({
-    ...{ aggregateId, version, type: eventType },
-    ...{ payload, metadata: metadataOf() },
+    aggregateId,
+    version,
+    type: eventType,
+    payload,
+    metadata: metadataOf(),
   });
   // A pool of postgres.js opens a connection when it is first needed.
   await Promise.all(

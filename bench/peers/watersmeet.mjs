@@ -40,8 +40,11 @@ export const nameOf = (stream) => {
 
 export const eventsOf = (data) =>
   data.map((one) => ({
-    ...{ eventId: newId(), type: eventType, schemaVersion: 1 },
-    ...{ data: one, metadata: metadataOf() },
+    eventId: newId(),
+    type: eventType,
+    schemaVersion: 1,
+    data: one,
+    metadata: metadataOf(),
   }));
 
 /** The peers' interface over any store of ours. */

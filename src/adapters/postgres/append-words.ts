@@ -56,7 +56,7 @@ export interface PlainAppend {
   readonly texts: ReadonlyArray<EventTexts> | undefined;
 }
 /** Events of an append that may share a statement. */
-const textsMax = 8;
+const textsMax = 16;
 interface EventTexts {
   readonly data: string;
   readonly metadata: string;
