@@ -35,6 +35,7 @@ const number = (name, fallback) => {
 const sizes = {
   rounds: number('rounds', options.quick ? 2 : 5),
   ms: number('ms', options.quick ? 100 : 500),
+  warmUpMs: options.quick ? 0 : 2_000,
   ...{ isQuick: options.quick, isLong: options.long },
 };
 

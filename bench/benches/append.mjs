@@ -43,7 +43,7 @@ const pgbenchSubject = (pgbench, { writers }, ms) => ({
   run: async () => ({ value: await pgbench.rate({ writers, ms }) }),
 });
 
-export const run = async ({ commit, rounds, ms, say, peer, pgbench }) => {
+export const run = async ({ commit, rounds, ms, warmUpMs, say, peer, pgbench }) => {
   const rows = [];
   const opened = [];
   for (const each of peers) opened.push(await peer(each));
@@ -53,7 +53,7 @@ export const run = async ({ commit, rounds, ms, say, peer, pgbench }) => {
     rows.push(
       ...(await measureCase({
         ...{ bench: name, commit, name: caseName(one), unit: 'events/s' },
-        ...{ subjects, rounds, say },
+        ...{ subjects, rounds, warmUpMs, say },
       })),
     );
   }

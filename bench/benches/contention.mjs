@@ -23,7 +23,7 @@ export const caseName = ({ writers, workMs }) =>
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-const subjectOf = ({ strategy, opened }, { writers, workMs }, messages) => ({
+const subjectOf = ({ strategy, opened }, { writers, workMs }, { messages, warmUpMs }) => ({
   name: strategy.name,
   run: async ({ isWarmUp }) => {
     const sagaId = randomUUID();
@@ -33,9 +33,9 @@ const subjectOf = ({ strategy, opened }, { writers, workMs }, messages) => ({
       if (workMs > 0) await pause(workMs);
     });
     await running.start?.(sagaId);
-    const max = isWarmUp ? Math.min(messages, 4 * writers) : messages;
-    const driven = await drive({ writers, ms: runMsMax, max }, (writer, turn) =>
-      running.handle(sagaId, `${sagaId}:${writer}:${turn}`),
+    const driven = await drive(
+      { writers, ms: isWarmUp ? warmUpMs : runMsMax, max: messages },
+      (writer, turn) => running.handle(sagaId, `${sagaId}:${writer}:${turn}`),
     );
     const from = performance.now();
     await running.settle?.(sagaId);
@@ -61,16 +61,18 @@ const casesOf = ({ isQuick, commit }) => {
 };
 
 export const run = async (context) => {
-  const { commit, say, database, poolMax, isQuick } = context;
+  const { commit, say, database, poolMax, warmUpMs, isQuick } = context;
   const opened = [];
   for (const strategy of strategies)
     opened.push({ strategy, opened: await strategy.open(await database(), { poolMax }) });
   const rounds = Math.min(3, context.rounds);
   const rows = [];
   for (const one of casesOf(context)) {
-    const subjects = opened.map((each) => subjectOf(each, one, isQuick ? 32 : messagesMax));
+    const subjects = opened.map((each) =>
+      subjectOf(each, one, { messages: isQuick ? 32 : messagesMax, warmUpMs: Math.max(warmUpMs, 200) }),
+    );
     const what = { bench: name, commit, name: caseName(one), unit: 'messages/s' };
-    rows.push(...(await measureCase({ ...what, subjects, rounds, say })));
+    rows.push(...(await measureCase({ ...what, subjects, rounds, warmUpMs, say })));
   }
   for (const each of opened) await each.opened.close();
   return rows;

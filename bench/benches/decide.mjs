@@ -23,7 +23,7 @@ const subjectOf = ({ name: label, decide }, writers, ms) => ({
   },
 });
 
-export const run = async ({ commit, rounds, ms, say, peer }) => {
+export const run = async ({ commit, rounds, ms, warmUpMs, say, peer }) => {
   const rows = [];
   const opened = [];
   for (const each of peers) opened.push(await peer(each));
@@ -38,7 +38,7 @@ export const run = async ({ commit, rounds, ms, say, peer }) => {
           name: `${writers} ${writers === 1 ? 'writer' : 'writers'}`,
           unit: 'commands/s',
         },
-        ...{ subjects: opened.map((each) => subjectOf(each, writers, ms)), rounds, say },
+        ...{ subjects: opened.map((each) => subjectOf(each, writers, ms)), rounds, warmUpMs, say },
       })),
     );
   return rows;

@@ -58,10 +58,11 @@ const readSubject = async (label, peer, ms) => {
   return { name: label, run };
 };
 
-export const run = async ({ commit, rounds, ms, say }) => {
+export const run = async ({ commit, rounds, ms, warmUpMs, say }) => {
   const folder = mkdtempSync(join(tmpdir(), 'watersmeet-bench-'));
   const at = (part) => join(folder, part);
   const what = { bench: name, commit, say };
+  const work = { ...what, unit: 'events/s', rounds, warmUpMs };
   const start = {
     ...what,
     name: 'start of PGlite',
@@ -83,11 +84,10 @@ export const run = async ({ commit, rounds, ms, say }) => {
       const { writers, batch } = one;
       const label = `${batch === 1 ? 'single events' : `batches of ${batch}`}, ${writers} ${writers === 1 ? 'writer' : 'writers'}`;
       const subjects = [appendSubject('PGlite', pglite, one, ms), appendSubject('memory', memory, one, ms)];
-      rows.push(...(await measureCase({ ...what, name: label, unit: 'events/s', rounds, subjects })));
+      rows.push(...(await measureCase({ ...work, name: label, subjects })));
     }
     const readers = [await readSubject('PGlite', pglite, ms), await readSubject('memory', memory, ms)];
-    const reading = { ...what, name: 'read a stream of 1,000', unit: 'events/s', rounds };
-    rows.push(...(await measureCase({ ...reading, subjects: readers })));
+    rows.push(...(await measureCase({ ...work, name: 'read a stream of 1,000', subjects: readers })));
     await pglite.close();
     await memory.close();
     return rows;

@@ -101,7 +101,7 @@ const cases = [
 ];
 
 export const run = async (context) => {
-  const { commit, rounds, ms, say, database, poolMax } = context;
+  const { commit, rounds, ms, warmUpMs, say, database, poolMax } = context;
   const opened = [];
   for (const size of sizesOf(context)) {
     const url = await database();
@@ -123,7 +123,7 @@ export const run = async (context) => {
       }));
       const how = writers === 1 ? '1 writer, median' : '8 writers, each costs';
       const what = { bench: name, commit, name: `${one.name}, ${how}`, unit: 'µs', lessIsBetter: true };
-      rows.push(...(await measureCase({ ...what, subjects, rounds, say })));
+      rows.push(...(await measureCase({ ...what, subjects, rounds, warmUpMs, say })));
     }
   for (const { peer } of opened) await peer.close();
   return rows;

@@ -10,7 +10,7 @@ export const commits = ['disk'];
 
 const peers = ['watersmeet', 'Emmett', 'Castore', 'Act', 'message-db', 'plain pg'];
 
-export const run = async ({ commit, rounds, ms, say, peer, isQuick }) => {
+export const run = async ({ commit, rounds, ms, warmUpMs, say, peer, isQuick }) => {
   const rows = [];
   const opened = [];
   for (const each of peers) opened.push(await peer(each));
@@ -30,7 +30,7 @@ export const run = async ({ commit, rounds, ms, say, peer, isQuick }) => {
       name: `a stream of ${length.toLocaleString('en')}`,
       unit: 'events/s',
     };
-    rows.push(...(await measureCase({ ...what, subjects, rounds, say })));
+    rows.push(...(await measureCase({ ...what, subjects, rounds, warmUpMs, say })));
   }
   return rows;
 };

@@ -10,6 +10,8 @@ export interface Judged {
   /** What it was compared with. */
   readonly against?: string;
   readonly spread?: Spread;
+  /** How many times as good as what it was compared with the same rows by plain `pg` are; undefined where there are none. */
+  readonly limit?: Spread | undefined;
   readonly verdict: 'met' | 'missed' | 'not measured';
   /** A share of the goal: 0.1 is a tenth short of it. */
   readonly missedBy?: number;

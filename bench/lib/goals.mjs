@@ -78,6 +78,12 @@ const measured = (rows, goal, commit) => {
   return { against: theirs.subject, spread: goal.atMost === undefined ? ratio : invert(ratio) };
 };
 
+/** What a plain insert or select of the same rows comes to beside the same subject: more than that, nobody can have by the same means. */
+const limit = (rows, goal, commit, against) => {
+  const [plain, theirs] = ['plain pg', against].map((subject) => find(rows, goal, commit, subject));
+  return plain === undefined || theirs === undefined || plain === theirs ? undefined : ratioOf(plain, theirs);
+};
+
 /** To two digits behind the point, as it is told: 1.004 runs per message are 1.00. */
 const rounded = (value) => Math.round(value * 100) / 100;
 
@@ -100,7 +106,8 @@ export const judge = (rows) =>
       const missedBy = goal.atLeast === undefined ? value / goal.atMost - 1 : 1 - value / goal.atLeast;
       const isMet = missedBy <= 0;
       return {
-        ...{ ...line, against, spread, verdict: isMet ? 'met' : 'missed' },
+        ...{ ...line, against, spread, limit: limit(rows, goal, commit, against) },
+        verdict: isMet ? 'met' : 'missed',
         ...(!isMet && { missedBy }),
       };
     }),

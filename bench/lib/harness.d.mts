@@ -35,6 +35,7 @@ export const measureCase: (options: {
   readonly subjects: ReadonlyArray<Subject>;
   readonly rounds: number;
   readonly warmUp?: boolean;
+  readonly warmUpMs?: number;
   readonly say: (line: string) => void;
 }) => Promise<ReadonlyArray<Row>>;
 export const ratioOf: (

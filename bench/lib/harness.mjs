@@ -31,6 +31,13 @@ const averages = (measured) => {
   );
 };
 
+/** A service is seldom cold: each subject works unmeasured until it has worked for so long, once at least. */
+const warm = async (subject, warmUpMs) => {
+  const from = performance.now();
+  do await subject.run({ isWarmUp: true, round: -1 });
+  while (performance.now() - from < warmUpMs);
+};
+
 /**
  * Measures one case. Each subject's `run` answers `{ value, ... }`, numbers all; the other fields are told as medians. The machine
  * is faster at one moment than at another: subjects take turns in each round, and ratios are taken within a round.
@@ -44,10 +51,11 @@ export const measureCase = async ({
   subjects,
   rounds,
   warmUp = true,
+  warmUpMs = 0,
   say,
 }) => {
   const measured = new Map(subjects.map((subject) => [subject.name, []]));
-  if (warmUp) for (const subject of subjects) await subject.run({ isWarmUp: true, round: -1 });
+  if (warmUp) for (const subject of subjects) await warm(subject, warmUpMs);
   for (let round = 0; round < rounds; round += 1)
     for (const subject of orderOf(subjects, round))
       measured.get(subject.name).push(await subject.run({ isWarmUp: false, round }));

@@ -111,4 +111,4 @@ export const measure = async (benches, { commit: only, ...context }) => {
   };
 };
 
-const sizesOf = ({ rounds, ms, isQuick, isLong }) => ({ rounds, ms, isQuick, isLong });
+const sizesOf = ({ rounds, ms, warmUpMs, isQuick, isLong }) => ({ rounds, ms, warmUpMs, isQuick, isLong });

@@ -17,6 +17,7 @@ export interface Results {
   readonly conditions: {
     readonly rounds: number;
     readonly ms: number;
+    readonly warmUpMs: number;
     readonly isQuick: boolean;
     readonly isLong: boolean;
     readonly poolMax: number;

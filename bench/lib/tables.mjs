@@ -39,9 +39,10 @@ export const tableOf = (rows) => {
 };
 
 export const goalTable = (judged) => ({
-  header: ['bench', 'commit', 'goal', 'measured', ''],
+  header: ['bench', 'commit', 'goal', 'measured', 'plain pg is', ''],
   cells: judged.map((line) => [
-    ...[`${line.bench}: ${line.case}`, line.commit, line.wanted, measuredText(line), verdictText(line)],
+    ...[`${line.bench}: ${line.case}`, line.commit, line.wanted, measuredText(line)],
+    ...[line.limit === undefined ? '' : `${figure(line.limit.median)} x ${line.against}`, verdictText(line)],
   ]),
 });
 
@@ -61,7 +62,7 @@ export const conditionsOf = ({ date, minutes, machine, versions, notes, conditio
   `${Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ')}.`,
-  `Subjects take turns in each round; medians, and ratios of one and the same round. ${conditions.poolMax} connections for each subject.`,
+  `Each subject works ${conditions.warmUpMs} ms unmeasured before each case, then all take turns in each round; medians, and ratios of one and the same round. ${conditions.poolMax} connections for each subject.`,
   ...notes,
   ...Object.entries(conditions.commits).map(([name, meaning]) => `Commits on \`${name}\`: ${meaning}.`),
   ...(conditions.noSlowCommits === undefined

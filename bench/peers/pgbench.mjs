@@ -12,7 +12,7 @@ export const packages = [];
 
 export const pgbenchVersion = () => {
   const { status, stdout } = spawnSync('pgbench', ['--version'], { encoding: 'utf8' });
-  return status === 0 ? stdout.trim().split(' ').pop() : undefined;
+  return status === 0 ? /\(PostgreSQL\) ([\w.]+)/.exec(stdout)?.[1] : undefined;
 };
 
 // Each client writes a stream of its own, one version after another.

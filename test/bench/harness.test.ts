@@ -148,6 +148,7 @@ describe('benches: results that are measured again', () => {
     conditions: {
       rounds: 1,
       ms: 1,
+      warmUpMs: 1,
       isQuick: false,
       isLong: false,
       poolMax: 1,
