@@ -98,7 +98,6 @@ export const measure = async (benches, { commit: only, ...context }) => {
   const { rounds, ms } = context;
   return {
     date,
-    minutes: Math.round((Date.now() - began) / 6_000) / 10,
     machine: machine(),
     versions: {
       ...Object.fromEntries(packages.map((name) => [name, versionOf(name)])),

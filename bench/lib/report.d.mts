@@ -4,7 +4,6 @@ import type { Row } from './harness.mjs';
 export interface Results {
   /** Day of the run, as 2026-01-31. */
   readonly date: string;
-  readonly minutes: number;
   readonly machine: {
     readonly cores: number;
     readonly cpu: string;

@@ -18,7 +18,11 @@ export const merged = (kept, { benches, rows, versions, notes, conditions }) => 
     ...{
       versions,
       notes,
-      conditions: { ...kept.conditions, isLong: kept.conditions.isLong || conditions.isLong },
+      conditions: {
+        ...{ ...kept.conditions, ...conditions },
+        isLong: kept.conditions.isLong || conditions.isLong,
+        commits: { ...kept.conditions.commits, ...conditions.commits },
+      },
     },
     benches: [
       ...kept.benches.map((bench) => later.get(bench.name) ?? bench),

@@ -57,8 +57,8 @@ export const remarksOn = (judged) =>
 
 export const measuredOn = ({ date, rounds, ms }) => `${date}, ${rounds} rounds of ${ms} ms.`;
 
-export const conditionsOf = ({ date, minutes, machine, versions, notes, conditions }) => [
-  `Measured on ${date} in ${figure(minutes)} minutes on ${machineText(machine)}.`,
+export const conditionsOf = ({ date, machine, versions, notes, conditions }) => [
+  `Measured on ${date} on ${machineText(machine)}.`,
   `${Object.entries(versions)
     .map(([name, version]) => `${name} ${version}`)
     .join(', ')}.`,

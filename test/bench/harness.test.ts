@@ -143,7 +143,7 @@ const bench = join(dirname(fileURLToPath(import.meta.url)), '../../bench');
 
 describe('benches: results that are measured again', () => {
   const resultsOf = (names: ReadonlyArray<string>, date: string, rows: ReadonlyArray<Row>): Results => ({
-    ...{ date, minutes: 1, notes: [], rows, versions: { watersmeet: '0.1.0' } },
+    ...{ date, notes: [], rows, versions: { watersmeet: '0.1.0' } },
     machine: { cores: 2, cpu: 'some', memoryGb: 8, node: 'v20.19.0' },
     conditions: {
       rounds: 1,
@@ -221,4 +221,13 @@ describe('benches: the results that are kept', () => {
       expect(pages.html).not.toMatch(/https?:|<script|src=/);
     },
   );
+
+  kept(`${found ? '' : '[no bench/results/bench.json] '}are what the README tells of them`, () => {
+    const { markdown } = pagesOf(readResults(results));
+    const told = readFileSync(join(dirname(bench), 'README.md'), 'utf8').match(
+      /^\| (append|decide|read|contention): .*$/gm,
+    );
+    expect(told).not.toBeNull();
+    for (const line of told ?? []) expect(markdown).toContain(line);
+  });
 });
