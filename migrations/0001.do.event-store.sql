@@ -3,6 +3,8 @@
 
 -- Names compare by bytes, so that they are listed in the order of code points on every server.
 create table streams (
+  -- What its events are keyed by: it grows, so that the events of new streams stand at one end of their index.
+  id bigint not null generated always as identity,
   tenant text collate "C" not null,
   name text collate "C" not null,
   version integer not null,
@@ -13,7 +15,8 @@ create table streams (
   constraint streams_pkey primary key (tenant, name)
 ) with (fillfactor = 70);
 -- Room is left in each page, because every append updates its stream's row in place. There are no checks and no generated
--- columns here and in events: every statement that writes would make each ready anew, and only the functions below write.
+-- columns here and in events: every statement that writes would make each ready anew, and nobody but the store's own
+-- statements writes.
 
 -- Few streams are closed: readers of the global order ask for each event whether its stream is one of them.
 create index streams_closed on streams (tenant, name) where state <> 'open';
@@ -28,6 +31,9 @@ create table events (
   -- that the global order keeps the order of each stream, it then takes the id of the event before. That is safe, for
   -- it is the higher one: no reader has come as far while the writer's own transaction is open.
   transaction_id xid8 not null,
+  -- That of the row in streams.
+  stream_id bigint not null,
+  -- Both again, for readers of many streams.
   tenant text collate "C" not null,
   stream text collate "C" not null,
   version integer not null,
@@ -40,7 +46,7 @@ create table events (
   metadata json not null,
   recorded_at timestamp(3) with time zone not null default clock_timestamp(),
   -- What correctness rests on: two events cannot stand at one place, whatever the writers do.
-  constraint events_pkey primary key (tenant, stream, version)
+  constraint events_pkey primary key (stream_id, version)
 );
 create index events_order on events (transaction_id, position);
 create index events_event_id on events (event_id);
@@ -98,9 +104,9 @@ $$;
 --   {"outcome": "idempotent", "version", "transaction_id", "position"}
 --   {"outcome": "archived" | "tombstoned"}
 --   {"outcome": "conflict", "version", "already_recorded": [ids], "tail": [events] or null}
--- The caller holds the stream's row lock. `stands_at` is 0 where there is no such stream. Volatile, so that its statements
+-- The caller holds the stream's row lock. `stands_at` is 0 and `id` null where there is no such stream. Volatile, so that its statements
 -- see what was committed up to then, and not only what the caller's statement saw.
-create function judge_append(request jsonb, stands_at integer, state text) returns jsonb
+create function judge_append(request jsonb, id bigint, stands_at integer, state text) returns jsonb
 language plpgsql volatile as $$
 declare
   owner constant text := request ->> 'tenant';
@@ -135,12 +141,11 @@ begin
     if before_batch is not null and before_batch <= stands_at - batch_count and batch_count = (
       select count(*)
       from jsonb_array_elements(batch) with ordinality as given (event, place)
-      join events e on e.tenant = owner and e.stream = stream_name
-        and e.version = before_batch + given.place::integer
+      join events e on e.stream_id = id and e.version = before_batch + given.place::integer
         and e.event_id = (given.event ->> 'eventId')::uuid
     ) then
       select * into strict recorded from events e
-      where e.tenant = owner and e.stream = stream_name and e.version = before_batch + batch_count;
+      where e.stream_id = id and e.version = before_batch + batch_count;
       return jsonb_build_object(
         'outcome', 'idempotent',
         'version', recorded.version,
@@ -163,8 +168,7 @@ begin
     select coalesce(jsonb_agg(event_as_json(e) order by e.version), '[]') into tail
     from (
       select * from events e
-      where e.tenant = owner and e.stream = stream_name
-        and e.version > case expected when 'exactly' then expected_version else 0 end
+      where e.stream_id = id and e.version > case expected when 'exactly' then expected_version else 0 end
       order by e.version
       limit tail_max
     ) e;
@@ -184,6 +188,7 @@ create function append_one(
 language plpgsql volatile as $$
 declare
   before_batch integer := expected_version;
+  own_id bigint;
   own_transaction xid8;
   written_count integer;
   last_position bigint;
@@ -213,21 +218,21 @@ begin
     insert into streams (tenant, name, version, transaction_id)
     values (owner, stream_name, events_count, pg_current_xact_id())
     on conflict do nothing
-    returning transaction_id into own_transaction;
+    returning id, transaction_id into own_id, own_transaction;
   else
     update streams s
     set version = before_batch + events_count, transaction_id = greatest(pg_current_xact_id(), s.transaction_id)
     where s.tenant = owner and s.name = stream_name and s.version = before_batch and s.state = 'open'
-    returning s.transaction_id into own_transaction;
+    returning s.id, s.transaction_id into own_id, own_transaction;
   end if;
   if own_transaction is null then
     return null;
   end if;
 
   with written as (
-    insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+    insert into events (transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
     -- A null of json comes out of a record as one of SQL.
-    select own_transaction, owner, stream_name, before_batch + place::integer, event_id, type, schema_version,
+    select own_transaction, own_id, owner, stream_name, before_batch + place::integer, event_id, type, schema_version,
       coalesce(data, 'null'), metadata
     from rows from (
       json_to_recordset(batch) as ("eventId" uuid, type text, "schemaVersion" smallint, data json, metadata json)
@@ -269,12 +274,14 @@ language plpgsql volatile as $$
 declare
   requests_count constant integer := jsonb_array_length(requests);
   request record;
+  stream_ids bigint[] := array_fill(null::bigint, array[requests_count]);
   stands_at integer[] := array_fill(0, array[requests_count]);
   state_of text[] := array_fill('open'::text, array[requests_count]);
   last_transaction xid8[] := array_fill('0'::xid8, array[requests_count]);
   is_new boolean[] := array_fill(false, array[requests_count]);
   answers jsonb[] := array_fill(null::jsonb, array[requests_count]);
   locked streams;
+  new_id bigint;
   answer jsonb;
   refused integer;
   written_count integer;
@@ -293,6 +300,7 @@ begin
     for attempt in 1..100 loop
       select * into locked from streams s where s.tenant = request.tenant and s.name = request.stream for update;
       if found then
+        stream_ids[request.place] := locked.id;
         stands_at[request.place] := locked.version;
         state_of[request.place] := locked.state;
         last_transaction[request.place] := locked.transaction_id;
@@ -305,8 +313,10 @@ begin
       -- another transaction begins the same stream, this waits for its end, and then looks again.
       insert into streams (tenant, name, version, transaction_id)
       values (request.tenant, request.stream, request.events_count, pg_current_xact_id())
-      on conflict do nothing;
+      on conflict do nothing
+      returning id into new_id;
       if found then
+        stream_ids[request.place] := new_id;
         is_new[request.place] := true;
         exit;
       end if;
@@ -329,7 +339,7 @@ begin
     then
       answer := null;
     else
-      answer := judge_append(request.value, stands_at[request.place], state_of[request.place]);
+      answer := judge_append(request.value, stream_ids[request.place], stands_at[request.place], state_of[request.place]);
     end if;
     if answer is null and request.events_count > 2147483647 - stands_at[request.place] then
       answer := jsonb_build_object('outcome', 'version_max', 'version', stands_at[request.place]);
@@ -364,8 +374,9 @@ begin
       continue;
     end if;
     with written as (
-      insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-      select own_transaction, request.tenant, request.stream, stands_at[request.place] + place::integer,
+      insert into events (
+        transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+      select own_transaction, stream_ids[request.place], request.tenant, request.stream, stands_at[request.place] + place::integer,
         (value ->> 'eventId')::uuid, value ->> 'type', (value ->> 'schemaVersion')::smallint,
         (value -> 'data')::json, (value -> 'metadata')::json
       from jsonb_array_elements(request.batch) with ordinality as given (value, place)
@@ -419,13 +430,14 @@ create function refuse_plain(
 ) returns jsonb
 language plpgsql volatile as $$
 declare
+  own_id bigint;
   stands_at integer;
   tail jsonb;
 begin
   if expected <> 'exactly' then
     return null;
   end if;
-  select s.version into stands_at from streams s
+  select s.id, s.version into own_id, stands_at from streams s
   where s.tenant = owner and s.name = stream_name and s.state = 'open' and s.version > expected_version;
   if not found or exists (
     select from json_to_recordset(batch) as given ("eventId" uuid)
@@ -442,7 +454,7 @@ begin
     select coalesce(jsonb_agg(event_as_json(e) order by e.version), '[]') into tail
     from (
       select * from events e
-      where e.tenant = owner and e.stream = stream_name and e.version > expected_version and e.version <= stands_at
+      where e.stream_id = own_id and e.version > expected_version and e.version <= stands_at
       order by e.version
       limit tail_max
     ) e;
@@ -495,30 +507,44 @@ begin
     -- Left to the other.
   elsif expected_version = 0 then
     with begun as (
-      insert into __schema__.streams (tenant, name, version, transaction_id)
+      insert into __schema__.streams as s (tenant, name, version, transaction_id)
       values (owner, stream_name, 1, pg_current_xact_id())
       on conflict do nothing
-      returning transaction_id
+      returning s.id as stream_id, s.transaction_id
+    ),
+    written as (
+      insert into __schema__.events (
+        transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+      select b.transaction_id, b.stream_id, owner, stream_name, 1, id, event_type, version_of_schema, event_data, event_metadata
+      from begun b
+      returning position
     )
-    insert into __schema__.events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-    select b.transaction_id, owner, stream_name, 1, id, event_type, version_of_schema, event_data, event_metadata from begun b
-    returning transaction_id, position into own_transaction, last_position;
+    select b.transaction_id, w.position into own_transaction, last_position from begun b left join written w on true;
   else
     with moved as (
       update __schema__.streams s
       set version = expected_version + 1, transaction_id = greatest(pg_current_xact_id(), s.transaction_id)
       where s.tenant = owner and s.name = stream_name and s.version = expected_version and s.state = 'open'
-      returning s.transaction_id
+      returning s.id as stream_id, s.transaction_id
+    ),
+    written as (
+      insert into __schema__.events (
+        transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+      select m.transaction_id, m.stream_id, owner, stream_name, expected_version + 1, id, event_type, version_of_schema,
+        event_data, event_metadata
+      from moved m
+      returning position
     )
-    insert into __schema__.events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-    select m.transaction_id, owner, stream_name, expected_version + 1, id, event_type, version_of_schema, event_data, event_metadata
-    from moved m
-    returning transaction_id, position into own_transaction, last_position;
+    select m.transaction_id, w.position into own_transaction, last_position from moved m left join written w on true;
   end if;
   if own_transaction is null then
     return __schema__.append_events_plain(owner, stream_name, expected, expected_version, tail_max, 1, json_build_array(
       json_build_object('eventId', id, 'type', event_type, 'schemaVersion', version_of_schema, 'data', event_data,
         'metadata', event_metadata)));
+  end if;
+  -- A trigger of somebody else's may have dropped it.
+  if last_position is null then
+    raise exception 'the event was not written' using errcode = 'data_corrupted';
   end if;
   return format('{"appended": [{"outcome": "appended", "version": %s, "transaction_id": "%s", "position": "%s"}]}',
     expected_version + 1, own_transaction, last_position);
@@ -578,6 +604,7 @@ language plpgsql volatile set search_path from current set lock_timeout = '100ms
 declare
   requests_count constant integer := json_array_length(requests);
   places integer[];
+  ids bigint[];
   tenants text[];
   names text[];
   before_batches integer[];
@@ -615,15 +642,15 @@ begin
       or s.version <= 2147483647 - excluded.version
         and (s.tenant, s.name) in (select f.tenant, f.stream from firsts f where f.expected = 'any')
     )
-    returning s.tenant, s.name, s.version, s.state, s.transaction_id
+    returning s.id, s.tenant, s.name, s.version, s.state, s.transaction_id
   )
-  select array_agg(f.place::integer) filter (where l.state = 'open'),
+  select array_agg(f.place::integer) filter (where l.state = 'open'), array_agg(l.id) filter (where l.state = 'open'),
     array_agg(f.tenant) filter (where l.state = 'open'), array_agg(f.stream) filter (where l.state = 'open'),
     array_agg(l.version - f.events_count) filter (where l.state = 'open'),
     array_agg(l.transaction_id) filter (where l.state = 'open'),
     array_agg(f.place::integer) filter (where f.expected = 'any' and l.version > f.events_count),
     jsonb_agg(jsonb_build_object('tenant', l.tenant, 'name', l.name)) filter (where l.state <> 'open')
-  into places, tenants, names, before_batches, transactions, to_look_up, missing
+  into places, ids, tenants, names, before_batches, transactions, to_look_up, missing
   from locked l
   join firsts f on f.tenant = l.tenant and f.stream = l.name;
 
@@ -652,14 +679,14 @@ begin
   end if;
 
   with written as (
-    insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-    select l.transaction_id, l.tenant, l.name, l.before_batch + e.place, e."eventId", e.type, e."schemaVersion",
+    insert into events (transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+    select l.transaction_id, l.id, l.tenant, l.name, l.before_batch + e.place, e."eventId", e.type, e."schemaVersion",
       coalesce(e.data, 'null'), e.metadata
     from json_to_recordset(batch) as e (
       request integer, place integer, "eventId" uuid, type text, "schemaVersion" smallint, data json, metadata json
     )
-    join unnest(places, tenants, names, before_batches, transactions)
-      as l (request, tenant, name, before_batch, transaction_id) on l.request = e.request
+    join unnest(places, ids, tenants, names, before_batches, transactions)
+      as l (request, id, tenant, name, before_batch, transaction_id) on l.request = e.request
     where known is null or e.request <> all (known)
     order by e.request, e.place
     returning tenant, stream, version, transaction_id, position
@@ -668,14 +695,15 @@ begin
     select w.tenant, w.stream, jsonb_build_object('appended', jsonb_build_array(jsonb_build_object(
         'outcome', 'appended',
         'version', max(w.version),
-        'transaction_id', max(w.transaction_id)::text,
+        'transaction_id', w.transaction_id::text,
         'position', max(w.position)::text
       ))) as answer, count(*) as written_count
     from written w
-    group by 1, 2
+    group by w.tenant, w.stream, w.transaction_id
   )
   select array_agg(b.answer order by given.place),
-    count(*) filter (where given.events_count <> b.written_count)
+    count(l.request) filter (
+      where (known is null or l.request <> all (known)) and b.written_count is distinct from given.events_count)
   into answers, wrong_count
   from rows from (json_to_recordset(requests) as (count integer)) with ordinality as given (events_count, place)
   left join unnest(places, tenants, names) as l (request, tenant, name) on l.request = given.place
@@ -722,11 +750,11 @@ begin
     set version = excluded.version, transaction_id = greatest(excluded.transaction_id, s.transaction_id)
     where s.state = 'open'
       and case excluded.state when 'open' then false else s.version = excluded.version - excluded.state::integer end
-    returning s.tenant, s.name, s.state, s.transaction_id
+    returning s.id, s.tenant, s.name, s.state, s.transaction_id
   ),
   written as (
-    insert into events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-    select l.transaction_id, l.tenant, l.name, f.version + e.place, e."eventId", e.type, e."schemaVersion",
+    insert into events (transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+    select l.transaction_id, l.id, l.tenant, l.name, f.version + e.place, e."eventId", e.type, e."schemaVersion",
       coalesce(e.data, 'null'), e.metadata
     from json_to_recordset(batch) as e (
       request integer, place integer, "eventId" uuid, type text, "schemaVersion" smallint, data json, metadata json
@@ -735,11 +763,10 @@ begin
     join locked l on l.tenant = f.tenant and l.name = f.stream
     where l.state = 'open'
     order by e.request, e.place
-    returning tenant, stream, version, transaction_id, position
+    returning stream_id, version, transaction_id, position
   ),
   by_stream as (
-    select w.tenant, w.stream, max(w.version) as version, max(w.transaction_id) as transaction_id,
-      max(w.position) as position, count(*) as written_count
+    select w.stream_id, w.transaction_id, max(w.version) as version, max(w.position) as position, count(*) as written_count
     from written w
     group by 1, 2
   )
@@ -747,12 +774,13 @@ begin
       format('{"appended": [{"outcome": "appended", "version": %s, "transaction_id": "%s", "position": "%s"}]}',
         b.version, b.transaction_id, b.position)
       end order by g.place),
-    count(*) filter (where b.written_count <> g.events_count),
+    count(*) filter (where l.state = 'open' and b.written_count is distinct from g.events_count),
     (select jsonb_agg(jsonb_build_object('tenant', l.tenant, 'name', l.name)) from locked l where l.state <> 'open')
   into answers, wrong_count, missing
   from given g
   left join firsts f on f.place = g.place
-  left join by_stream b on b.tenant = f.tenant and b.stream = f.stream;
+  left join locked l on l.tenant = f.tenant and l.name = f.stream
+  left join by_stream b on b.stream_id = l.id;
 
   if wrong_count > 0 then
     raise exception 'the events of % appends were not all written', wrong_count using errcode = 'data_corrupted';

@@ -69,7 +69,8 @@ begin
     order by place
   loop
     select * into found_stream from streams s where s.tenant = request.tenant and s.name = request.stream;
-    answer := judge_append(request.value, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
+    answer := judge_append(
+      request.value, found_stream.id, coalesce(found_stream.version, 0), coalesce(found_stream.state, 'open'));
     if answer is null and request.events_count = 0 then
       answer := jsonb_build_object(
         'outcome', 'appended', 'version', coalesce(found_stream.version, 0), 'transaction_id', '0', 'position', '0');

@@ -131,7 +131,8 @@ begin
       ) t
       limit 16
     ) matched
-    join events e on e.tenant = request.tenant and e.stream = matched.stream and e.version = matched.version;
+    join streams s on s.tenant = request.tenant and s.name = matched.stream
+    join events e on e.stream_id = s.id and e.version = matched.version;
     if unseen is not null then
       return refused_unless_recorded(
         requests, request.place, jsonb_build_object('outcome', 'condition_failed', 'events', unseen));
@@ -148,8 +149,8 @@ language sql volatile as $$
   select e.tenant, tag, e.stream, e.version, e.type, e.transaction_id, e.position, pg_current_xact_id()
   from jsonb_array_elements(requests) with ordinality as request (value, place)
   join jsonb_array_elements(answer -> 'appended') with ordinality as written (value, place) using (place)
-  join events e on e.tenant = request.value ->> 'tenant' and e.stream = request.value ->> 'stream'
-    and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
+  join streams s on s.tenant = request.value ->> 'tenant' and s.name = request.value ->> 'stream'
+  join events e on e.stream_id = s.id and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
       and (written.value ->> 'version')::integer
   cross join lateral json_array_elements_text(e.metadata -> 'tags') as tag
   where request.value ? 'tagged' and written.value ->> 'outcome' = 'appended'

@@ -40,7 +40,9 @@ const fill = async (url, peer, { tens, singles }) => {
       ['ten', tens, perStream],
       ['one', singles, 1],
     ]) {
+      const { rows } = await client.query('select max(id) as id from watersmeet.streams');
       const set = {
+        stream_id: `${rows[0].id} + 1 + (n - 1) / ${length}`,
         stream: `'order-${kind}' || (n - 1) / ${length}`,
         version: `1 + (n - 1) % ${length}`,
         event_id: events.set.event_id,

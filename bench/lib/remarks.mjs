@@ -18,7 +18,7 @@ export const remarks = [
   {
     bench: 'append',
     case: 'batches of 100, 8 writers',
-    text: 'The plain insert itself does not reach 3.5 times Emmett here. The third index (on event ids, without which a repeat could not be recognised) and longer keys cost the server a quarter more, the check and the id of each event the program as much as everything else together.',
+    text: 'The plain insert itself does not reach 3.5 times Emmett here. The third index (on event ids, without which a repeat could not be recognised) costs the server a quarter more, the check and the id of each event the program as much as everything else together.',
   },
   {
     bench: 'decide',
@@ -43,7 +43,7 @@ export const remarks = [
   {
     bench: 'growth',
     case: 'append one event, 1 writer, median',
-    text: 'A store of 10,000,000 events has 9 GB, the server as it is by default 128 MB for pages: a new stream’s place in the key is a page that has to be fetched from the operating system. With 8 writers nothing of it is left. What would be needed: more memory for the server, or a key by a number that grows in place of the stream’s name.',
+    text: 'A store of 10,000,000 events has 9 GB, the server as it is by default 128 MB for pages: the place of a new stream’s name is a page that has to be fetched from the operating system. With 8 writers nothing of it is left. What would be needed: more memory for the server.',
   },
   {
     bench: 'growth',

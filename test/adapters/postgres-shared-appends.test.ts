@@ -15,7 +15,7 @@ import {
   streamExists,
   type Tenant,
 } from '../../src/core/stream.js';
-import type { AppendRequest } from '../../src/store/event-store.js';
+import type { AppendRequest, EventStore } from '../../src/store/event-store.js';
 import { newId } from '../../src/store/ids.js';
 import { fenceOf } from '../../src/store/leases.js';
 import {
@@ -143,6 +143,84 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
     expect(idsOf(conflict.left.tail)).toEqual(idsOf(old.slice(0, 2)));
     expect(await wholeStream(store, { streamName: missing })).toEqual([]);
     expect((await right(store.listStreams({}))).some(({ streamName }) => streamName === missing)).toBe(false);
+  });
+
+  it('under exact versions alone, what is refused, repeated, closed, not there or next in its stream touches no other', async () => {
+    const [fresh, behind, archived, repeated, missing, grown] = streams(6) as [
+      StreamName,
+      StreamName,
+      StreamName,
+      StreamName,
+      StreamName,
+      StreamName,
+    ];
+    const again = events(2);
+    for (const streamName of [behind, archived, grown]) await append(store, streamName, events(2), noStream);
+    await append(store, repeated, again, noStream);
+    await right(store.markStream({ streamName: archived, as: 'archived', expected: any }));
+    const outcomes = await together([
+      { streamName: fresh, expected: noStream, events: events(3) },
+      { streamName: behind, expected: exactly(1), events: events(1), tailMax: 2 },
+      { streamName: archived, expected: exactly(2), events: events(1) },
+      { streamName: repeated, expected: noStream, events: again },
+      { streamName: missing, expected: exactly(4), events: events(1) },
+      { streamName: grown, expected: exactly(2), events: events(2) },
+      { streamName: grown, expected: exactly(2), events: events(1), tailMax: 5 },
+      { streamName: grown, expected: exactly(4), events: events(2) },
+    ]);
+    expect(outcomes).toMatchObject([
+      { right: { streamName: fresh, version: 3, idempotent: false } },
+      { left: { _tag: 'VersionConflict', streamName: behind, actual: 2, tail: [{ version: 2 }] } },
+      { left: { _tag: 'StreamArchived', streamName: archived } },
+      { right: { streamName: repeated, version: 2, idempotent: true } },
+      { left: { _tag: 'VersionConflict', streamName: missing, actual: 0 } },
+      { right: { streamName: grown, version: 4, idempotent: false } },
+      { left: { _tag: 'VersionConflict', streamName: grown, actual: 4 } },
+      { right: { streamName: grown, version: 6, idempotent: false } },
+    ]);
+    for (const [streamName, length] of [
+      [fresh, 3],
+      [behind, 2],
+      [repeated, 2],
+      [missing, 0],
+      [grown, 6],
+    ] as const)
+      expect((await wholeStream(store, { streamName })).map(({ version }) => version)).toEqual(
+        Array.from({ length }, (_, index) => index + 1),
+      );
+    expect((await right(store.listStreams({}))).some(({ streamName }) => streamName === missing)).toBe(false);
+  });
+
+  it('where a trigger drops the events of one of them, that one fails, and its stream does not move', async () => {
+    const raw = await opened.connect();
+    await raw.query(`create function watersmeet.drop_some() returns trigger language plpgsql as $$
+      begin
+        return case when new.type = 'Dropped' then null else new end;
+      end $$`);
+    await raw.query(
+      'create trigger drop_some before insert on watersmeet.events for each row execute function watersmeet.drop_some()',
+    );
+    try {
+      const dropped = () => events(1).map((event) => ({ ...event, type: 'Dropped' }));
+      for (const expected of [noStream, any]) {
+        const [one, two, three] = streams(3) as [StreamName, StreamName, StreamName];
+        const alone = await store.append({ streamName: one, expected, events: dropped() })();
+        expect(alone).toMatchObject({ left: { _tag: 'StoreUnavailable' } });
+        const outcomes = await together([
+          { streamName: one, expected, events: events(1) },
+          { streamName: two, expected, events: dropped() },
+          { streamName: three, expected, events: events(1) },
+        ]);
+        expect(outcomes).toMatchObject([
+          { right: { version: 1 } },
+          { left: { _tag: 'StoreUnavailable' } },
+          { right: { version: 1 } },
+        ]);
+        expect((await right(store.listStreams({}))).some(({ streamName }) => streamName === two)).toBe(false);
+      }
+    } finally {
+      await raw.query('drop trigger drop_some on watersmeet.events');
+    }
   });
 
   it('what refused ones of a long stream have missed is read for each by itself where it is far apart', async () => {
@@ -321,14 +399,20 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
 
   it('events written past the locks refuse the append that meets them, and no other', async () => {
     const names = streams(6);
+    await append(store, names[2] as StreamName, events(1), noStream);
     const raw = await opened.connect();
     await raw.query(
-      `insert into watersmeet.events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-       values (pg_current_xact_id(), 'default', $1, 1, gen_random_uuid(), 'Past', 1, '{}', '{}')`,
+      `insert into watersmeet.events
+         (transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+       select pg_current_xact_id(), s.id, s.tenant, s.name, 2, gen_random_uuid(), 'Past', 1, '{}', '{}'
+       from watersmeet.streams s where s.name = $1`,
       [names[2]],
     );
     const outcomes = await together(
-      names.map((streamName) => ({ streamName, expected: noStream, events: events(1), tailMax: 1 })),
+      names.map((streamName, index) => ({
+        ...{ streamName, events: events(1), tailMax: 1 },
+        expected: index === 2 ? exactly(1) : noStream,
+      })),
     );
     expect(outcomes.map(({ _tag }) => _tag)).toEqual(['Right', 'Right', 'Left', 'Right', 'Right', 'Right']);
   });
@@ -351,6 +435,16 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
       ]);
     for (const streamName of names)
       expect((await wholeStream(store, { streamName })).length).toBe(2 * rounds);
+    const wins = async (by: EventStore, streamName: StreamName, version: number): Promise<number> => {
+      const outcome = await by.append({ streamName, expected: exactly(version), events: events(1) })();
+      return outcome._tag === 'Right' ? 1 : 0;
+    };
+    for (let version = 2 * rounds; version < 3 * rounds; version += 1) {
+      const ours = Promise.all(names.map((streamName) => wins(store, streamName, version)));
+      const theirs = Promise.all([...names].reverse().map((streamName) => wins(second, streamName, version)));
+      const [won, lost] = [await ours, (await theirs).reverse()];
+      expect(won.map((count, index) => count + (lost[index] ?? 0))).toEqual(names.map(() => 1));
+    }
     const raw = await opened.connect();
     const { rows } = await raw.query<{ deadlocks: string }>(
       'select deadlocks::text from pg_stat_database where datname = current_database()',

@@ -267,8 +267,10 @@ suite(`event store [postgres] beside others${reason}`, () => {
     await append(store, streamName, events(1), noStream);
     const client = await clientOf(url);
     await client.query(
-      `insert into watersmeet.events (transaction_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
-       values (pg_current_xact_id(), 'default', $1, 2, $2, 'Smuggled', 1, '{}', '{}')`,
+      `insert into watersmeet.events
+         (transaction_id, stream_id, tenant, stream, version, event_id, type, schema_version, data, metadata)
+       select pg_current_xact_id(), s.id, s.tenant, s.name, 2, $2::uuid, 'Smuggled', 1, '{}', '{}'
+       from watersmeet.streams s where s.name = $1`,
       [streamName, first?.eventId],
     );
     await client.end();

@@ -27,6 +27,6 @@ left join last_of_page on true
 left join (
   found
   join __schema__.streams s on s.name = found.stream and s.state <> 'tombstoned'
-  join __schema__.events e on e.stream = found.stream and e.version = found.version and e.tenant = s.tenant
-) on found.place <= given.max_count and e.tenant = given.tenant
+  join __schema__.events e on e.stream_id = s.id and e.version = found.version
+) on found.place <= given.max_count and s.tenant = given.tenant
 order by e.transaction_id, e.position

@@ -14,7 +14,7 @@ join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
 left join lateral (
   select *
   from __schema__.events e
-  where e.tenant = given.tenant and e.stream = given.stream and e.version <= given.first
+  where e.stream_id = s.id and e.version <= given.first
   order by e.version desc
   limit given.max_count
 ) e on true

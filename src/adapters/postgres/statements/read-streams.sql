@@ -15,7 +15,7 @@ join __schema__.streams s on s.tenant = asked.tenant and s.name = asked.stream
 left join lateral (
   select *
   from __schema__.events e
-  where e.tenant = asked.tenant and e.stream = asked.stream and e.version >= asked.first
+  where e.stream_id = s.id and e.version >= asked.first
   order by e.version
   limit asked.max_count
 ) e on true

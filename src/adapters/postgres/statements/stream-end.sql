@@ -5,4 +5,5 @@ with given as (
 )
 select coalesce(max(e.version), 0)::text as version
 from given
-left join __schema__.events e on e.tenant = given.tenant and e.stream = given.stream
+left join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
+left join __schema__.events e on e.stream_id = s.id
