@@ -524,7 +524,7 @@ order by e.transaction_id, e.position`,
     $4::text::bigint as after_position, $5::text::integer as max_count
 ),
 found as materialized (
-  select m.*, row_number() over (order by m.transaction_id, m.position) as place
+  select given.tenant, m.*, row_number() over (order by m.transaction_id, m.position) as place
   from given
   cross join lateral __schema__.match_tags(tenant, items, after_transaction, after_position, max_count + 1) m
 ),
@@ -544,9 +544,9 @@ cross join __schema__.store_info i
 left join last_of_page on true
 left join (
   found
-  join __schema__.streams s on s.name = found.stream and s.state <> 'tombstoned'
+  join __schema__.streams s on s.tenant = found.tenant and s.name = found.stream and s.state <> 'tombstoned'
   join __schema__.events e on e.stream_id = s.id and e.version = found.version
-) on found.place <= given.max_count and s.tenant = given.tenant
+) on found.place <= given.max_count
 order by e.transaction_id, e.position`,
   readStreamBackwards: `with given as (
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
