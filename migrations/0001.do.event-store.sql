@@ -587,6 +587,14 @@ begin
 end
 $$;
 
+-- Takes back rows of streams that were made for their locks alone, and that nobody has seen: [{"tenant", "name"}].
+create function take_back(made jsonb) returns void
+language sql volatile as $$
+  delete from streams s
+  using jsonb_to_recordset(made) as m (tenant text, name text)
+  where s.tenant = m.tenant and s.name = m.name
+$$;
+
 -- Appends of several callers that share a statement and a commit, each with its own outcome: one answer as that of append_many for
 -- each, in their order; those of one stream are judged one after the other. A request: {"tenant", "stream", "expected": "any" |
 -- "exactly", "version" (0 is no stream, and with "any"), "tailMax", "count": how many events, 1 or more}. The events of all requests
@@ -655,9 +663,7 @@ begin
   join firsts f on f.tenant = l.tenant and f.stream = l.name;
 
   if missing is not null then
-    delete from streams s
-    using jsonb_to_recordset(missing) as m (tenant text, name text)
-    where s.tenant = m.tenant and s.name = m.name;
+    perform take_back(missing);
   end if;
 
   if to_look_up is not null then
@@ -786,9 +792,7 @@ begin
     raise exception 'the events of % appends were not all written', wrong_count using errcode = 'data_corrupted';
   end if;
   if missing is not null then
-    delete from streams s
-    using jsonb_to_recordset(missing) as m (tenant text, name text)
-    where s.tenant = m.tenant and s.name = m.name;
+    perform take_back(missing);
   end if;
   if array_position(answers, null) is null then
     return '[' || array_to_string(answers, ',') || ']';

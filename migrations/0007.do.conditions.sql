@@ -150,7 +150,8 @@ language sql volatile as $$
   from jsonb_array_elements(requests) with ordinality as request (value, place)
   join jsonb_array_elements(answer -> 'appended') with ordinality as written (value, place) using (place)
   join streams s on s.tenant = request.value ->> 'tenant' and s.name = request.value ->> 'stream'
-  join events e on e.stream_id = s.id and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
+  join events e on e.stream_id = s.id
+    and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
       and (written.value ->> 'version')::integer
   cross join lateral json_array_elements_text(e.metadata -> 'tags') as tag
   where request.value ? 'tagged' and written.value ->> 'outcome' = 'appended'

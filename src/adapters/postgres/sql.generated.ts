@@ -647,7 +647,7 @@ export const migrationTexts = [
   {
     id: 1,
     file: '0001.do.event-store.sql',
-    checksum: '9769d912224554033237ad8f34e665a1ec81ac11a57edb47d7daa15222b0dccc',
+    checksum: '0b63439ccc6987ee0cb87ef1d1ae0a667eb58dc54a20c23c222554edf73a02c2',
     sql: `-- The event store: streams, their events in one global order, subscribers' checkpoints, and the life of the store.
 -- Older code: there is none before this one.
 
@@ -1237,6 +1237,14 @@ begin
 end
 $$;
 
+-- Takes back rows of streams that were made for their locks alone, and that nobody has seen: [{"tenant", "name"}].
+create function take_back(made jsonb) returns void
+language sql volatile as $$
+  delete from streams s
+  using jsonb_to_recordset(made) as m (tenant text, name text)
+  where s.tenant = m.tenant and s.name = m.name
+$$;
+
 -- Appends of several callers that share a statement and a commit, each with its own outcome: one answer as that of append_many for
 -- each, in their order; those of one stream are judged one after the other. A request: {"tenant", "stream", "expected": "any" |
 -- "exactly", "version" (0 is no stream, and with "any"), "tailMax", "count": how many events, 1 or more}. The events of all requests
@@ -1305,9 +1313,7 @@ begin
   join firsts f on f.tenant = l.tenant and f.stream = l.name;
 
   if missing is not null then
-    delete from streams s
-    using jsonb_to_recordset(missing) as m (tenant text, name text)
-    where s.tenant = m.tenant and s.name = m.name;
+    perform take_back(missing);
   end if;
 
   if to_look_up is not null then
@@ -1436,9 +1442,7 @@ begin
     raise exception 'the events of % appends were not all written', wrong_count using errcode = 'data_corrupted';
   end if;
   if missing is not null then
-    delete from streams s
-    using jsonb_to_recordset(missing) as m (tenant text, name text)
-    where s.tenant = m.tenant and s.name = m.name;
+    perform take_back(missing);
   end if;
   if array_position(answers, null) is null then
     return '[' || array_to_string(answers, ',') || ']';
@@ -2443,7 +2447,7 @@ $$;
   {
     id: 7,
     file: '0007.do.conditions.sql',
-    checksum: '090628a33b806ca46ca964212f3c2aab5d9a896d1a96ddf7090f0fd3269f206a',
+    checksum: '4e56d137c154a13e969091aefc4d34a9e5bdef3c590ef87a14f5c94eba3c81be',
     sql: `-- Tags of events, and appends under conditions over several streams: refused once an event that the writer had not seen has
 -- certain tags.
 -- Older code survives it: it writes no tags, and what it writes matches no condition.
@@ -2596,7 +2600,8 @@ language sql volatile as $$
   from jsonb_array_elements(requests) with ordinality as request (value, place)
   join jsonb_array_elements(answer -> 'appended') with ordinality as written (value, place) using (place)
   join streams s on s.tenant = request.value ->> 'tenant' and s.name = request.value ->> 'stream'
-  join events e on e.stream_id = s.id and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
+  join events e on e.stream_id = s.id
+    and e.version between (written.value ->> 'version')::integer - jsonb_array_length(request.value -> 'events') + 1
       and (written.value ->> 'version')::integer
   cross join lateral json_array_elements_text(e.metadata -> 'tags') as tag
   where request.value ? 'tagged' and written.value ->> 'outcome' = 'appended'
