@@ -43,16 +43,42 @@ export interface BuiltConflict<S, Ev extends AnyEvent> {
   readonly origin: ReadonlyMap<Ev, { readonly branch: PendingBranch; readonly index: number }>;
 }
 
+/** What a branch began from. */
+interface Base<S, Ev extends AnyEvent> {
+  readonly state: S;
+  readonly hash: string;
+  readonly trunkEvents: ReadonlyArray<Ev>;
+}
+
+type BaseOf<S, Ev extends AnyEvent> = (version: number) => E.Either<Refusal, Base<S, Ev>>;
+
+/** Many branches begin from few versions: each is looked at once. */
+const basesOf = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>, log: SagaLog<S, Ev>): BaseOf<S, Ev> => {
+  const known = new Map<number, E.Either<Refusal, Base<S, Ev>>>();
+  const look = (version: number): E.Either<Refusal, Base<S, Ev>> => {
+    const { state } = log.stateAt(version) as { readonly state: S };
+    const hash = stateHash(saga, state);
+    return E.isLeft(hash)
+      ? E.left(unusable(hash.left))
+      : E.right({ state, hash: hash.right, trunkEvents: log.trunkSince(version) });
+  };
+  return (version) => {
+    const base = known.get(version) ?? look(version);
+    known.set(version, base);
+    return base;
+  };
+};
+
 const buildBranch = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
-  log: SagaLog<S, Ev>,
+  baseOf: BaseOf<S, Ev>,
   pending: PendingBranch,
   origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }>,
 ): E.Either<Refusal, ConflictBranch<S, Ev>> => {
-  const base = (log.stateAt(pending.base) as { readonly state: S }).state;
-  const hash = stateHash(saga, base);
-  if (E.isLeft(hash)) return E.left(unusable(hash.left));
-  if (hash.right !== pending.baseHash)
+  const found = baseOf(pending.base);
+  if (E.isLeft(found)) return found;
+  const { state: base, hash, trunkEvents } = found.right;
+  if (hash !== pending.baseHash)
     return refuse(
       'baseChanged',
       `the state at version ${pending.base} is not what branch ${pending.branchId} began from: a codec or evolve has changed since`,
@@ -77,7 +103,7 @@ const buildBranch = <S, Ev extends AnyEvent>(
     messages: pending.messages,
     cause: { messageId, type, data },
     completes: pending.completes,
-    trunkEvents: log.trunkSince(pending.base),
+    trunkEvents,
   });
 };
 
@@ -89,8 +115,9 @@ export const buildConflict = <S, Ev extends AnyEvent>(
   const view = log.view();
   const origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }> = new Map();
   const branches: Array<ConflictBranch<S, Ev>> = [];
+  const baseOf = basesOf(saga, log);
   for (const pending of view.pending) {
-    const branch = buildBranch(saga, log, pending, origin);
+    const branch = buildBranch(saga, baseOf, pending, origin);
     if (E.isLeft(branch)) return branch;
     branches.push(branch.right);
   }

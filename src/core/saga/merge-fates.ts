@@ -41,12 +41,16 @@ export const decideFates = <S, Ev extends AnyEvent>(
 ): E.Either<Refusal, Fates> => {
   const fates: MessageFate[] = [];
   const released: OutgoingMessage[] = [];
+  const keys = new Set<string>();
   const isTurnedAway = conflict.completed && answer.late === 'reject';
   // A merger may say `reopen` whatever the conflict is; it means something only after completion.
   const isReopened = conflict.completed && answer.late === 'reopen';
   const isKeyUsed = (key: string | undefined): boolean =>
-    key !== undefined &&
-    ((!isReopened && log.isSent(key)) || released.some((message) => message.key === key));
+    key !== undefined && ((!isReopened && log.isSent(key)) || keys.has(key));
+  const release = (message: OutgoingMessage): void => {
+    released.push(message);
+    if (message.key !== undefined) keys.add(message.key);
+  };
   for (const branch of conflict.branches)
     for (const held of branch.messages) {
       const at = { id: held.id, branchId: branch.id };
@@ -59,14 +63,14 @@ export const decideFates = <S, Ev extends AnyEvent>(
           fates.push({ ...at, fate: 'cancel', by: `its key ${String(other.right.key)} has left already` });
         else {
           fates.push({ ...at, fate: 'replace', by, replacement: other.right });
-          released.push(other.right);
+          release(other.right);
         }
       } else if (wanted === 'cancel') fates.push({ ...at, fate: 'cancel', by });
       else if (isKeyUsed(held.key))
         fates.push({ ...at, fate: 'cancel', by: `its key ${String(held.key)} has left already` });
       else {
         fates.push({ ...at, fate: 'release', by });
-        released.push(held);
+        release(held);
       }
     }
   return E.right({ fates, released });

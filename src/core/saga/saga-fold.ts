@@ -5,6 +5,7 @@ import { decodeTagged, type DecodeFailed, decodeWith, problemsOf } from '../code
 import { carriedOn } from '../conversation.js';
 import type { EventMetadata } from '../event.js';
 import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
+import { addPending, dropPending, emptyPending, type PendingTable } from './pending-branches.js';
 import { recordTypes, type Saga } from './saga.js';
 import * as records from './saga-records.js';
 import { thrownMessage } from '../fault.js';
@@ -21,7 +22,6 @@ import type {
   LogEvent,
   OwedCompensation,
   Parked,
-  PendingBranch,
   TrunkEvent,
 } from './saga-view.js';
 import type { StreamVersion } from '../stream.js';
@@ -37,8 +37,7 @@ export interface SagaFold<S, Ev extends AnyEvent> {
   epoch: number;
   completed: boolean;
   parked: Parked | undefined;
-  /** Sorted by base, then id. */
-  pending: ReadonlyArray<PendingBranch>;
+  readonly pending: PendingTable;
   /** Messages that have left in this epoch, and their keys. */
   released: ReleasedMessage[];
   sentKeys: Set<string>;
@@ -60,7 +59,7 @@ export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S
   epoch: 1,
   completed: false,
   parked: undefined,
-  pending: [],
+  pending: emptyPending(),
   released: [],
   sentKeys: new Set(),
   allReleased: [],
@@ -70,18 +69,6 @@ export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S
   compensations: new Map(),
   timeouts: emptyTimeouts(),
 });
-
-const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
-  a.base !== b.base ? a.base - b.base : a.branchId < b.branchId ? -1 : 1;
-
-/** With a branch where it belongs; the others are sorted already. */
-const inserted = (
-  sorted: ReadonlyArray<PendingBranch>,
-  branch: PendingBranch,
-): ReadonlyArray<PendingBranch> => {
-  const later = sorted.findIndex((other) => byBaseThenId(other, branch) > 0);
-  return sorted.toSpliced(later < 0 ? sorted.length : later, 0, branch);
-};
 
 /** Decodes a record of the engine's own. */
 const read = <A>(event: LogEvent, codec: t.Type<A, unknown, unknown>): E.Either<DecodeFailed, A> => {
@@ -140,8 +127,7 @@ const releaseHeld = (
 const handle = (fold: AnyFold, messageId: string, at: StreamVersion): void => {
   fold.handled.add(messageId);
   endTimeout(fold.timeouts, messageId, 'delivered', at);
-  if (fold.pending.some((branch) => branch.cause.messageId === messageId))
-    fold.pending = fold.pending.filter((branch) => branch.cause.messageId !== messageId);
+  dropPending(fold.pending, fold.pending.byMessage.get(messageId));
 };
 
 const takeTimeouts = (fold: AnyFold, event: LogEvent, header: records.SagaHeader | undefined): void => {
@@ -179,18 +165,16 @@ const onHandled = (fold: AnyFold, event: LogEvent): void => {
 };
 
 const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaStateRecord): void => {
+  const { byId, byMessage } = fold.pending;
   const known = fold.merged.has(branch.branchId) || fold.handled.has(branch.cause.messageId);
-  const waits = fold.pending.some(
-    ({ branchId, cause }) => branchId === branch.branchId || cause.messageId === branch.cause.messageId,
-  );
-  if (known || waits) return;
+  if (known || byId.has(branch.branchId) || byMessage.has(branch.cause.messageId)) return;
   const metadata = carriedOn(event.metadata, branch.cause.messageId);
-  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });
+  addPending(fold.pending, { ...branch, version: event.version, metadata });
   fold.parked = undefined;
 };
 
 const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedRecord, state: unknown): void => {
-  const branches = new Map(fold.pending.map((branch) => [branch.branchId, branch]));
+  const branches = new Map(fold.pending.byId);
   if (merged.late === 'reopen') {
     fold.epoch = merged.epoch;
     fold.completed = false;
@@ -199,12 +183,14 @@ const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedReco
     fold.timeouts.keys.clear();
   }
   fold.state = state;
-  for (const id of merged.resolves) fold.merged.add(id);
+  for (const id of merged.resolves) {
+    fold.merged.add(id);
+    dropPending(fold.pending, branches.get(id));
+  }
   for (const id of merged.handled) {
     fold.handled.add(id);
     endTimeout(fold.timeouts, id, 'delivered', event.version);
   }
-  fold.pending = fold.pending.filter(({ branchId }) => !fold.merged.has(branchId));
   fold.parked = undefined;
   const { mergeId } = merged;
   const metadata = carriedOn(event.metadata, mergeId);

@@ -2,6 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
 import { type Passed, passedOf } from './fast-forward.js';
+import { listPending, lowestBase } from './pending-branches.js';
 import type { Saga } from './saga.js';
 import { emptyFold, type SagaFold, step, type StepFailed } from './saga-fold.js';
 import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
@@ -61,7 +62,7 @@ const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: numbe
   let trunkMax = 2 * keepStates;
 
   const forget = (version: number): void => {
-    const bases = [...held.keys(), fold.pending[0]?.base ?? Infinity];
+    const bases = [...held.keys(), lowestBase(fold.pending)];
     const through = Math.min(version - keepStates, ...bases.map((base) => base - 1));
     for (; forgottenThrough < through; forgottenThrough += 1) states.delete(forgottenThrough + 1);
     if (fold.trunk.length > trunkMax) {
@@ -124,10 +125,10 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     version: () => version,
     view: () => {
       const { state, epoch, completed, pending, parked } = fold;
-      return { version, state, epoch, completed, pending, parked };
+      return { version, state, epoch, completed, pending: listPending(pending), parked };
     },
     isHandled: (messageId) =>
-      fold.handled.has(messageId) || fold.pending.some(({ cause }) => cause.messageId === messageId),
+      fold.handled.has(messageId) || fold.pending.byMessage.has(messageId),
     isSent: (key) => fold.sentKeys.has(key),
     released: () => {
       // The list only grows, until another epoch begins with a list of its own.
@@ -140,7 +141,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
     hold: remembered.hold,
     passedSince: (since) => remembered.passed(version - since),
     owed: (dispatchedThrough = 0) => ({
-      merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : fold.pending,
+      merges: fold.parked?.mergerVersion === saga.mergerVersion ? [] : listPending(fold.pending),
       messages: after(fold.allReleased, dispatchedThrough),
       compensations: [...fold.compensations.values()].filter((compensation) => !compensation.parked),
       timeouts: waitingTimeouts(fold.timeouts, fold.pending),

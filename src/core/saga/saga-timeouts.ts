@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { encodeTagged, type EncodeFailed } from '../codec.js';
 import type { EventData, EventMetadata } from '../event.js';
 import { derivedId } from '../ids.js';
+import type { PendingTable } from './pending-branches.js';
 import { type AnyTimeout, type Reaction, recordTypes, type Saga } from './saga.js';
 import { type MergedTimeouts, type TimeoutRecord, type TimeoutWishes, withHeader } from './saga-records.js';
 import type { OwedTimeout, PendingBranch, SagaView } from './saga-view.js';
@@ -103,17 +104,14 @@ export const takeMergedWishes = (
 /** Those that are asked for, not cancelled and not delivered, oldest first. One whose handling waits in a branch is delivered. */
 export const waitingTimeouts = (
   { byId, waiting }: TimeoutTable,
-  pending: ReadonlyArray<PendingBranch>,
-): ReadonlyArray<OwedTimeout> => {
-  if (waiting.size === 0) return [];
-  const inBranch = new Set(pending.map(({ cause }) => cause.messageId));
-  return [...waiting]
-    .filter((id) => !inBranch.has(id))
+  { byMessage }: PendingTable,
+): ReadonlyArray<OwedTimeout> =>
+  [...waiting]
+    .filter((id) => !byMessage.has(id))
     .map((id) => {
       const { fate: _fate, fateVersion: _at, ...timeout } = byId.get(id) as TimeoutEntry;
       return timeout;
     });
-};
 
 const invalidWait = (type: string, afterMs: number): EncodeFailed => {
   const expected = 'milliseconds from 0 to 315360000000 (ten years)';
@@ -171,14 +169,14 @@ export const mergeWishes = (
   then: TimeoutWishes,
 ): MergedTimeouts | undefined => {
   const isTurnedAway = late === 'reject';
-  const cancels = isTurnedAway ? [] : [...new Set(pending.flatMap((branch) => branch.cancelTimeouts ?? []))];
+  const cancelled = new Set(isTurnedAway ? [] : pending.flatMap((branch) => branch.cancelTimeouts ?? []));
   const fates: Array<MergedTimeouts['fates'][number]> = [];
   const released = new Set<string>();
   const against = (key: string | undefined, base: number): string | undefined => {
     if (isTurnedAway) return 'its branch was turned away';
     if (late === 'absorb') return 'the saga has completed';
     if (key === undefined) return undefined;
-    if (cancels.includes(key)) return `another branch cancels the key ${key}`;
+    if (cancelled.has(key)) return `another branch cancels the key ${key}`;
     if (released.has(key)) return `another branch asks for the key ${key}`;
     // A reopened saga begins anew: what was said in the epoch before does not count.
     const word = late === 'reopen' ? undefined : table.keys.get(key);
@@ -192,8 +190,8 @@ export const mergeWishes = (
       fates.push({ id, branchId, fate: reason === undefined ? 'release' : 'cancel', by: reason ?? 'rule' });
       if (reason === undefined && key !== undefined) released.add(key);
     }
-  const isSilent = fates.length + cancels.length === 0 && !hasWishes(then);
-  return isSilent ? undefined : { fates, cancels, then };
+  const isSilent = fates.length + cancelled.size === 0 && !hasWishes(then);
+  return isSilent ? undefined : { fates, cancels: [...cancelled], then };
 };
 
 /** Whether the handler of a timeout must not run any more. */

@@ -1,6 +1,7 @@
 /** What no schedule may do to a stream, whatever the saga: counted from the records as they are written, not from what a fold makes of them. */
 import type { RecordedEvent } from '../../core/event.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
+import { listPending } from '../../core/saga/pending-branches.js';
 import { recordTypes } from '../../core/saga/saga.js';
 import type { SagaFold } from '../../core/saga/saga-fold.js';
 import { headerOf, sagaMerged } from '../../core/saga/saga-records.js';
@@ -66,7 +67,7 @@ export const engineProblems = (
 ): { readonly tally: Tally; readonly problems: ReadonlyArray<string> } => {
   const tally = tallied(before, added);
   const left = fold.allReleased.map(({ id }) => id);
-  const held = new Set(fold.pending.flatMap(({ messages }) => messages.map(({ id }) => id)));
+  const held = new Set(listPending(fold.pending).flatMap(({ messages }) => messages.map(({ id }) => id)));
   const keys = fold.released.flatMap(({ key }) => (key === undefined ? [] : [key]));
   return {
     tally,

@@ -65,7 +65,7 @@ export const runAlone = async ({ locals }: Context, actor: Actor, from: LogNode)
 const finisher = ({ saga, sagaId }: Exploring): Actor => followerOf(saga, -1, sagaId, 'in the end');
 
 const isOwing = ({ fold }: LogNode): boolean =>
-  (fold.pending.length > 0 && fold.parked === undefined) ||
+  (fold.pending.byId.size > 0 && fold.parked === undefined) ||
   [...fold.compensations.values()].some(({ parked }) => !parked);
 
 export const finish = async (exploring: Exploring, node: LogNode) =>

@@ -3,6 +3,7 @@
  * so that a schedule which comes into a known one need not be run on; and calls that do not touch each other, such as two
  * reads, come to the same situation in either order.
  */
+import { listPending } from '../../core/saga/pending-branches.js';
 import type { Saga } from '../../core/saga/saga.js';
 import { futureText, type LogNode, type LogTree } from './log.js';
 import { type Actor, interner, type Local, type Locals } from './local.js';
@@ -35,7 +36,7 @@ export interface Graph {
  * it is the same merge whoever does it. When nothing waits they have nothing to do.
  */
 export const movable = ({ locals, node }: Situation): ReadonlyArray<number> => {
-  const merges = node.fold.pending.length > 0 && node.fold.parked === undefined;
+  const merges = node.fold.pending.byId.size > 0 && node.fold.parked === undefined;
   const merger = merges ? locals.findIndex(({ ended, isBranched }) => ended === undefined && isBranched) : -1;
   return locals.flatMap(({ ended, isBranched }, index) =>
     ended === undefined && (!isBranched || index === merger) ? [index] : [],
@@ -96,7 +97,7 @@ export const graphOf = async (
   /** The order of the bases of all branches, those in the stream and those that may come: mergers see branches in it. */
   const basesOf = (node: LogNode, all: ReadonlyArray<Local>): string => {
     const bases = [
-      ...node.fold.pending.map(({ base }) => base),
+      ...listPending(node.fold.pending).map(({ base }) => base),
       ...all.map(({ phase, base }) => (phase === 'decide' || phase === 'branch' ? base?.version : undefined)),
     ];
     const order = [...new Set(bases)].sort((a = -1, b = -1) => a - b);

@@ -51,7 +51,7 @@ const engineVerdict = (node: LogNode, locals: ReadonlyArray<Local>): Verdict | u
         problems.push(`message ${id} was acknowledged, and took effect ${count} times`);
       if (!isOwed && count > 1) problems.push(`message ${id} took effect ${count} times`);
     }
-    if (fold.pending.length > 0) problems.push('a branch is left that nobody has merged');
+    if (fold.pending.byId.size > 0) problems.push('a branch is left that nobody has merged');
     if ([...fold.compensations.values()].some(({ parked }) => !parked))
       problems.push('a compensation is left that nobody has done');
   }

@@ -9,6 +9,7 @@ import { canonicalJson, type Json } from '../../core/json.js';
 import { codecOf } from '../../core/codec.js';
 import type { AnyEvent, ReleasedMessage } from '../../core/merge/merge.js';
 import type { Instance } from '../../core/saga/reacting.js';
+import { clonePending, listPending } from '../../core/saga/pending-branches.js';
 import { recordTypes, type Saga } from '../../core/saga/saga.js';
 import { emptyFold, type SagaFold, step } from '../../core/saga/saga-fold.js';
 import { headerOf } from '../../core/saga/saga-records.js';
@@ -63,6 +64,7 @@ const cloneFold = (fold: AnyFold): AnyFold => ({
   trunk: [...fold.trunk],
   compensations: new Map(fold.compensations),
   timeouts: cloneTimeouts(fold.timeouts),
+  pending: clonePending(fold.pending),
 });
 
 /** Makes the table hold exactly these events. */
@@ -185,7 +187,7 @@ const releasedText = ({ id, type, data, key }: ReleasedMessage): Json => [id, ty
  */
 export const futureText = (saga: Saga, tree: LogTree, node: LogNode, looked: ReadonlySet<Part>): string => {
   const { fold } = node;
-  const pending = fold.pending.map(({ base, version: _, ...branch }) => [
+  const pending = listPending(fold.pending).map(({ base, version: _, ...branch }) => [
     branch,
     forkText(saga, node, tree.at(node, base), looked),
   ]);

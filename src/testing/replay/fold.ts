@@ -5,6 +5,7 @@ import { type Codec, codecOf, type Definitions } from '../../core/codec.js';
 import { findJsonProblem, type Json, type JsonObject } from '../../core/json.js';
 import type { ReleasedMessage } from '../../core/merge/merge.js';
 import type { Saga } from '../../core/saga/saga.js';
+import { listPending } from '../../core/saga/pending-branches.js';
 import { type Compensation, emptyFold, type SagaFold, step } from '../../core/saga/saga-fold.js';
 import { waitingTimeouts } from '../../core/saga/saga-timeouts.js';
 import type { LogEvent, Owed, Parked, PendingBranch } from '../../core/saga/saga-view.js';
@@ -82,13 +83,11 @@ const folding = <S>(
 });
 
 const sagaPart = (fold: SagaFold<never, never>, sentBefore: number): ReplayedSaga => {
-  const { saga, epoch, completed, pending, parked, allReleased } = fold as unknown as SagaFold<
-    unknown,
-    never
-  >;
+  const { saga, epoch, completed, parked, allReleased } = fold as unknown as SagaFold<unknown, never>;
+  const pending = listPending(fold.pending);
   const compensations = [...fold.compensations.values()];
   const sentCount = allReleased.length;
-  const timeouts = waitingTimeouts(fold.timeouts, pending);
+  const timeouts = waitingTimeouts(fold.timeouts, fold.pending);
   return {
     epoch,
     completed,
