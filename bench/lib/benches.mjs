@@ -8,6 +8,11 @@ import * as embedded from '../benches/embedded.mjs';
 import * as fold from '../benches/fold.mjs';
 import * as growth from '../benches/growth.mjs';
 import * as latency from '../benches/latency.mjs';
+import * as memory from '../benches/memory.mjs';
+import * as merge from '../benches/merge.mjs';
 import * as read from '../benches/read.mjs';
 
-export const benches = [append, decide, read, fold, decode, contention, catchUp, latency, embedded, growth];
+export const benches = [
+  ...[append, decide, read, fold, decode, contention, merge],
+  ...[catchUp, latency, embedded, growth, memory],
+];
