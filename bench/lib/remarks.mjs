@@ -33,12 +33,12 @@ export const remarks = [
   {
     bench: 'contention',
     case: '32 writers, 0 ms handlers',
-    text: 'With nothing to do in the handler, merging has no work of others to overlap with. The in-process queue pays one statement a message and nothing else: it keeps the state in memory, remembers no message, and is right only while no other process writes. Merging writes the branch, the merge and what follows from both, 2 records for a message, and takes 0.2 ms of the program for it: 512 messages are 32 appends of 3 ms each, and as long again in the program. The faster a commit, the less there is to share. What would be needed: the merge in the same append as its branches (reckoned: a fifth more), and a program that needs a quarter of the time.',
+    text: 'With nothing to do in the handler, merging has no work of others to overlap with. The in-process queue pays one statement a message and nothing else: it keeps the state in memory, remembers no message, and is right only while no other process writes. Merging writes the branch, the merge and what follows from both, 2 records for a message, and takes 0.2 ms of the program for it: 512 messages are 32 appends of 3 ms each, and as long again in the program. The faster a commit, the less there is to share. What would be needed: a program that needs a quarter of the time. Merging in the same append as the branches would save a commit, a tenth; computing the merge while they are on their way gains nothing on two cores that the server uses too (tried).',
   },
   {
     bench: 'contention',
     case: '64 writers, 5 ms handlers',
-    text: 'Locks and queue let one handler work at a time, so that 5 ms bound them to 200 messages a second on any disk. A wave of 64 messages takes 30 ms by merging: 5 in the handlers, 9 in two appends, the rest in the program. What would be needed: to compute the merge while the branches are on their way.',
+    text: 'Locks and queue let one handler work at a time, so that 5 ms bound them to 200 messages a second on any disk. A wave of 64 messages takes 25 to 30 ms by merging: 5 in the handlers, 9 in two appends, the rest in the program. What would be needed: a core for the program alone, or two for the server: then the merge could be computed while the branches are on their way.',
   },
   {
     bench: 'growth',

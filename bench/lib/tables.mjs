@@ -13,7 +13,6 @@ const extras = [
   ['p99Ms', 'p99, ms', figure],
   ['peakMb', 'heap at most, MB', figure],
   ['runsPerMessage', 'handler runs per message', (value) => value.toFixed(2)],
-  ['merges', 'merges', figure],
   ['failedShare', 'failed', (value) => `${(value * 100).toFixed(1)} %`],
 ];
 

@@ -225,7 +225,7 @@ describe('benches: the results that are kept', () => {
   kept(`${found ? '' : '[no bench/results/bench.json] '}are what the README tells of them`, () => {
     const { markdown } = pagesOf(readResults(results));
     const told = readFileSync(join(dirname(bench), 'README.md'), 'utf8').match(
-      /^\| (append|decide|read|contention): .*$/gm,
+      /^\| (append|decide|read|contention|growth): .*$/gm,
     );
     expect(told).not.toBeNull();
     for (const line of told ?? []) expect(markdown).toContain(line);
