@@ -20,7 +20,8 @@ const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
 
 type Change =
   | { readonly _tag: 'Add'; readonly branch: PendingBranch }
-  | { readonly _tag: 'DropBranch' | 'DropMessage'; readonly id: string };
+  | { readonly _tag: 'DropBranch'; readonly id: string }
+  | { readonly _tag: 'DropMessage'; readonly id: string };
 
 const ids = fc.constantFrom(...'abcdefgh');
 const changes: fc.Arbitrary<ReadonlyArray<Change>> = fc.array(
@@ -28,7 +29,8 @@ const changes: fc.Arbitrary<ReadonlyArray<Change>> = fc.array(
     fc
       .record({ id: ids, base: fc.integer({ min: 0, max: 4 }), message: ids })
       .map(({ id, base, message }) => ({ _tag: 'Add' as const, branch: branch(id, base, message) })),
-    fc.record({ _tag: fc.constantFrom('DropBranch' as const, 'DropMessage' as const), id: ids }),
+    ids.map((id) => ({ _tag: 'DropBranch' as const, id })),
+    ids.map((id) => ({ _tag: 'DropMessage' as const, id })),
   ),
   { maxLength: 40 },
 );
