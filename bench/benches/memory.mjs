@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import * as t from 'io-ts';
-import { counter, handleCommand, record, saga, sagaRuntime, toPromise } from 'watersmeet';
+import { handleCommand, sagaRuntime, toPromise } from 'watersmeet';
+import { tally } from '../contention/merge.mjs';
 import { dataOf, newStream } from '../lib/events.mjs';
 import { drive, figure, measureCase } from '../lib/harness.mjs';
 import { orders } from '../peers/watersmeet.mjs';
@@ -22,19 +22,6 @@ const heapMb = () => {
   collect();
   return process.memoryUsage().heapUsed / 2 ** 20;
 };
-
-const tally = saga({
-  name: 'tally',
-  messages: { Add: t.type({ by: t.number }) },
-  sends: {},
-  events: { Added: t.type({ by: t.number }) },
-  state: t.type({ count: t.number }),
-  initialState: { count: 0 },
-  evolve: { Added: (state, { by }) => ({ count: state.count + by }) },
-  react: { Add: (_state, data) => ({ events: [{ type: 'Added', data }] }) },
-  onConflict: 'merge',
-  merge: { threeWay: record({ count: counter }) },
-});
 
 const messaging = (sagaIdOf) => (store) => {
   const runtime = sagaRuntime(tally, { store });

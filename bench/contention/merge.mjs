@@ -3,7 +3,8 @@ import * as t from 'io-ts';
 import { counter, record, saga, sagaRuntime, toPromise } from 'watersmeet';
 import { openPostgres } from 'watersmeet/postgres';
 
-const tally = saga({
+/** A saga that counts, whose counts add up in a merge. */
+export const tally = saga({
   name: 'tally',
   messages: { Add: t.type({ by: t.number }) },
   sends: {},
