@@ -15,8 +15,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'held messages are released with their branch',
     file: fold,
-    find: '  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });',
-    replace: `  fold.pending = inserted(fold.pending, { ...branch, version: event.version, metadata });
+    find: '  addPending(fold.pending, { ...branch, version: event.version, metadata });',
+    replace: `  addPending(fold.pending, { ...branch, version: event.version, metadata });
   release(fold, branch.messages, event.version, metadata);`,
   },
   {
@@ -43,7 +43,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'the same branch is merged twice',
     file: fold,
-    find: '  fold.pending = fold.pending.filter(({ branchId }) => !fold.merged.has(branchId));',
+    find: '    dropPending(fold.pending, branches.get(id));',
     replace: '',
   },
   {
@@ -60,9 +60,9 @@ export const mutants: ReadonlyArray<Mutant> = [
   },
   {
     name: 'branches are merged in the order in which they arrived',
-    file: fold,
-    find: 'sorted.toSpliced(later < 0 ? sorted.length : later, 0, branch)',
-    replace: '[...sorted, branch]',
+    file: 'src/core/saga/pending-branches.ts',
+    find: '[...table.byId.values()].sort(byBaseThenId)',
+    replace: '[...table.byId.values()]',
   },
   {
     name: 'a compensation hook runs again on replay',
@@ -79,8 +79,8 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'a message that was handled before is not recognised',
     file: 'src/core/saga/saga-log.ts',
-    find: 'fold.handled.has(messageId) || fold.pending.some(({ cause }) => cause.messageId === messageId),',
-    replace: 'fold.pending.some(({ cause }) => cause.messageId === messageId),',
+    find: 'fold.handled.has(messageId) || fold.pending.byMessage.has(messageId),',
+    replace: 'fold.pending.byMessage.has(messageId),',
   },
   {
     name: 'a parked saga stays parked although its merger was mended',
@@ -127,7 +127,7 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'a branch is taken to begin at the tip of the trunk',
     file: 'src/core/saga/conflict.ts',
-    find: 'log.stateAt(pending.base) as',
+    find: 'log.stateAt(version) as',
     replace: 'log.view() as',
   },
   {
