@@ -1,16 +1,7 @@
 // What a merge costs by how many branches it takes in: their number, and not its square.
 import * as t from 'io-ts';
 import { left } from 'fp-ts/lib/Either.js';
-import {
-  counter,
-  memoryStore,
-  mergeRefused,
-  merger,
-  record,
-  saga,
-  sagaRuntime,
-  toPromise,
-} from 'watersmeet';
+import { counter, memoryStore, mergeRefused, merger, record, saga, sagaRuntime, toPromise } from 'watersmeet';
 import { figure, measureCase } from '../lib/harness.mjs';
 
 export const name = 'merge';

@@ -33,7 +33,10 @@ export const listPending = (table: PendingTable): ReadonlyArray<PendingBranch> =
 
 /** The lowest version that a branch began from; `Infinity` where none waits. */
 export const lowestBase = (table: PendingTable): number => {
-  table.lowestBase ??= [...table.byId.values()].reduce((lowest, { base }) => Math.min(lowest, base), Infinity);
+  table.lowestBase ??= [...table.byId.values()].reduce(
+    (lowest, { base }) => Math.min(lowest, base),
+    Infinity,
+  );
   return table.lowestBase;
 };
 

@@ -17,13 +17,7 @@ import {
   takeWishes,
   type TimeoutTable,
 } from './saga-timeouts.js';
-import type {
-  EvolveFailed,
-  LogEvent,
-  OwedCompensation,
-  Parked,
-  TrunkEvent,
-} from './saga-view.js';
+import type { EvolveFailed, LogEvent, OwedCompensation, Parked, TrunkEvent } from './saga-view.js';
 import type { StreamVersion } from '../stream.js';
 
 export interface Compensation extends OwedCompensation {

@@ -127,8 +127,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
       const { state, epoch, completed, pending, parked } = fold;
       return { version, state, epoch, completed, pending: listPending(pending), parked };
     },
-    isHandled: (messageId) =>
-      fold.handled.has(messageId) || fold.pending.byMessage.has(messageId),
+    isHandled: (messageId) => fold.handled.has(messageId) || fold.pending.byMessage.has(messageId),
     isSent: (key) => fold.sentKeys.has(key),
     released: () => {
       // The list only grows, until another epoch begins with a list of its own.
