@@ -14,10 +14,12 @@ export const about =
   'What the process holds more of than before, after a collection of garbage, while runtime and handler are still in use: megabytes, less is better. Both keep the folds of the 1,000 used last. The fold of a saga holds the ids of the messages that it has handled, as long as it is kept.';
 export const commits = ['disk'];
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc');
+const collector = () => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc');
+};
 
-const heapMb = () => {
+const heapMb = (collect) => {
   collect();
   collect();
   return process.memoryUsage().heapUsed / 2 ** 20;
@@ -43,14 +45,14 @@ const works = {
   },
 };
 
-const subjectOf = (store, begin, count) => ({
+const subjectOf = ({ store, collect }, begin, count) => ({
   name: figure(count),
   run: async () => {
-    const before = heapMb();
+    const before = heapMb(collect);
     const work = begin(store);
     let begun = 0;
     const { done } = await drive({ writers: 16, ms: Infinity, max: count }, () => work((begun += 1)));
-    const value = heapMb() - before;
+    const value = heapMb(collect) - before;
     if (done !== count) throw new Error(`${done} of ${count} were done`);
     // Still in use, and so not collected before.
     await work(0);
@@ -60,6 +62,7 @@ const subjectOf = (store, begin, count) => ({
 
 export const run = async ({ commit, rounds, say, peer, isQuick }) => {
   const { store } = await peer('watersmeet');
+  const context = { store, collect: collector() };
   const counts = isQuick ? [100, 500] : [1_000, 4_000, 16_000];
   const rows = [];
   for (const [what, begin] of Object.entries(works))
@@ -67,7 +70,7 @@ export const run = async ({ commit, rounds, say, peer, isQuick }) => {
       ...(await measureCase({
         ...{ bench: name, commit, name: what, unit: 'MB', lessIsBetter: true },
         ...{ rounds: Math.min(2, rounds), say },
-        subjects: counts.map((count) => subjectOf(store, begin, count)),
+        subjects: counts.map((count) => subjectOf(context, begin, count)),
       })),
     );
   return rows;

@@ -34,7 +34,12 @@ import { openTestPostgres, type PostgresTestStore } from '../support/stores.js';
 const skip = whyNoServer();
 const suite = skip === undefined ? describe : describe.skip;
 
-const streams = (count: number): ReadonlyArray<StreamName> => Array.from({ length: count }, () => aStream());
+/** So many names, each known to be there. */
+type Streams<N extends number, Known extends ReadonlyArray<StreamName> = []> = Known['length'] extends N
+  ? Known
+  : Streams<N, readonly [StreamName, ...Known]>;
+const streams = <N extends number>(count: N): Streams<N> =>
+  Array.from({ length: count }, () => aStream()) as unknown as Streams<N>;
 const commitOf = ({ position }: { readonly position: Position }): string => position.split('/')[0] as string;
 
 /** A pool of one connection: whatever comes together shares one statement. `read` are how many rows each page of a stream had. */
@@ -98,15 +103,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
   });
 
   it('what is refused, repeated, closed or not there touches no other', async () => {
-    const [fresh, behind, archived, tombstoned, repeated, missing, grown] = streams(7) as [
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-    ];
+    const [fresh, behind, archived, tombstoned, repeated, missing, grown] = streams(7);
     const old = events(3);
     const again = events(2);
     for (const streamName of [behind, grown]) await append(store, streamName, events(1), noStream);
@@ -146,14 +143,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
   });
 
   it('under exact versions alone, what is refused, repeated, closed, not there or next in its stream touches no other', async () => {
-    const [fresh, behind, archived, repeated, missing, grown] = streams(6) as [
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-      StreamName,
-    ];
+    const [fresh, behind, archived, repeated, missing, grown] = streams(6);
     const again = events(2);
     for (const streamName of [behind, archived, grown]) await append(store, streamName, events(2), noStream);
     await append(store, repeated, again, noStream);
@@ -203,7 +193,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
     try {
       const dropped = () => events(1).map((event) => ({ ...event, type: 'Dropped' }));
       for (const expected of [noStream, any]) {
-        const [one, two, three] = streams(3) as [StreamName, StreamName, StreamName];
+        const [one, two, three] = streams(3);
         const alone = await store.append({ streamName: one, expected, events: dropped() })();
         expect(alone).toMatchObject({ left: { _tag: 'StoreUnavailable' } });
         const outcomes = await together([
@@ -253,7 +243,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
   });
 
   it('those of one stream are judged one after the other, in their order', async () => {
-    const [streamName, other] = streams(2) as [StreamName, StreamName];
+    const [streamName, other] = streams(2);
     const batches = Array.from({ length: 5 }, () => events(1));
     const [first, second, loser, repeat, last] = batches as [
       (typeof batches)[0],
@@ -346,7 +336,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
     const tagged = events(1).map((event) => ({ ...event, metadata: { tags } }));
     const queue = `queue-${newId()}`;
     const message = { queue, id: newId(), key: 'k', type: 'T', schemaVersion: 1, data: {}, metadata: {} };
-    const [a, b, c, d, e] = streams(5) as [StreamName, StreamName, StreamName, StreamName, StreamName];
+    const [a, b, c, d, e] = streams(5);
     const outcomes = await together([
       { streamName: a, expected: noStream, events: events(1), fence: lost },
       { streamName: b, expected: noStream, events: events(1), fence: fenceOf(lease) },
@@ -532,7 +522,7 @@ suite(`event store [postgres] appends that share a commit${skip ? ` (skipped: ${
     it('a refusal among them that may still change is unknown, to its own caller alone', async () => {
       const proxy = await startProxy(opened.url, /append_?events_?(shared|exactly)/i);
       const cuttable = await toPromise(openPostgres({ connectionString: proxy.url, poolMax: 1 }));
-      const [one, two, three] = streams(3) as [StreamName, StreamName, StreamName];
+      const [one, two, three] = streams(3);
       proxy.cutNext('before the request');
       const outcomes = await together(
         [

@@ -647,7 +647,7 @@ export const migrationTexts = [
   {
     id: 1,
     file: '0001.do.event-store.sql',
-    checksum: '0b63439ccc6987ee0cb87ef1d1ae0a667eb58dc54a20c23c222554edf73a02c2',
+    checksum: '979e103455c61aa2bd84bd26b8a26a66ed4a612344f00a42d5e440e13afda9e7',
     sql: `-- The event store: streams, their events in one global order, subscribers' checkpoints, and the life of the store.
 -- Older code: there is none before this one.
 
@@ -1345,25 +1345,25 @@ begin
       as l (request, id, tenant, name, before_batch, transaction_id) on l.request = e.request
     where known is null or e.request <> all (known)
     order by e.request, e.place
-    returning tenant, stream, version, transaction_id, position
+    returning stream_id, version, transaction_id, position
   ),
   by_stream as (
-    select w.tenant, w.stream, jsonb_build_object('appended', jsonb_build_array(jsonb_build_object(
+    select w.stream_id, jsonb_build_object('appended', jsonb_build_array(jsonb_build_object(
         'outcome', 'appended',
         'version', max(w.version),
         'transaction_id', w.transaction_id::text,
         'position', max(w.position)::text
       ))) as answer, count(*) as written_count
     from written w
-    group by w.tenant, w.stream, w.transaction_id
+    group by w.stream_id, w.transaction_id
   )
   select array_agg(b.answer order by given.place),
     count(l.request) filter (
       where (known is null or l.request <> all (known)) and b.written_count is distinct from given.events_count)
   into answers, wrong_count
   from rows from (json_to_recordset(requests) as (count integer)) with ordinality as given (events_count, place)
-  left join unnest(places, tenants, names) as l (request, tenant, name) on l.request = given.place
-  left join by_stream b on b.tenant = l.tenant and b.stream = l.name;
+  left join unnest(places, ids) as l (request, id) on l.request = given.place
+  left join by_stream b on b.stream_id = l.id;
   if wrong_count > 0 then
     raise exception 'the events of % appends were not all written', wrong_count using errcode = 'data_corrupted';
   end if;
