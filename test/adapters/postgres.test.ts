@@ -179,6 +179,32 @@ suite(`event store [postgres] opening${reason}`, () => {
       await other.dispose();
     }
   });
+
+  it('reads times to the millisecond, in UTC, however the server shows times by default', async () => {
+    const other = await openTestPostgres();
+    const database = new URL(other.url).pathname.slice(1);
+    for (const setting of [`datestyle to 'German'`, `timezone to 'Asia/Kathmandu'`])
+      await runOn(other.url, `alter database "${database}" set ${setting}`);
+    const store = await other.secondHandle();
+    const streamName = aStream();
+    await append(store, streamName, events(4));
+    const given = ['2026-01-31 23:59:59+00', '2026-01-31 23:59:59.5+00', '2026-02-01 05:44:59.07+05:45'];
+    for (const [index, time] of given.entries())
+      await runOn(
+        other.url,
+        `set datestyle to 'ISO'; update watersmeet.events set recorded_at = '${time}' where version = ${index + 1}`,
+      );
+    const times = (await wholeStream(store, { streamName })).map(({ recordedAt }) => recordedAt);
+    expect(times.slice(0, 3)).toEqual([
+      '2026-01-31T23:59:59.000Z',
+      '2026-01-31T23:59:59.500Z',
+      '2026-01-31T23:59:59.070Z',
+    ]);
+    expect(Math.abs(Date.parse(times[3] as string) - Date.now())).toBeLessThan(60_000);
+    const all = await right(store.readAll({ direction: 'backwards', maxCount: 4 }));
+    expect(all.events.map(({ recordedAt }) => recordedAt)).toEqual(times.toReversed());
+    await other.dispose();
+  });
 });
 
 suite(`event store [postgres] beside others${reason}`, () => {

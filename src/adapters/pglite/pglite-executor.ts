@@ -11,7 +11,11 @@ import {
 
 /** What is used of PGlite. */
 export interface PGliteDatabase {
-  query(text: string, parameters?: unknown[]): Promise<{ readonly rows: ReadonlyArray<unknown> }>;
+  query(
+    text: string,
+    parameters?: unknown[],
+    options?: { readonly parsers: Readonly<Record<number, (value: string) => unknown>> },
+  ): Promise<{ readonly rows: ReadonlyArray<unknown> }>;
   exec(script: string): Promise<unknown>;
   close(): Promise<void>;
 }
@@ -26,13 +30,17 @@ const makeQueue = () => {
   };
 };
 
+const same = (value: string): string => value;
+// Of the types that the statements give, those that PGlite would make something else of: bigint, smallint, integer, json.
+const asText = { parsers: { 20: same, 21: same, 23: same, 114: same } };
+
 const ask = async (
   database: PGliteDatabase,
   statement: Statement,
   parameters: Parameters,
 ): Promise<ReadonlyArray<Row>> => {
   try {
-    const { rows } = await database.query(statement.text, [...parameters]);
+    const { rows } = await database.query(statement.text, [...parameters], asText);
     return rows as ReadonlyArray<Row>;
   } catch (error) {
     throw queryFault(error);

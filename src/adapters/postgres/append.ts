@@ -16,6 +16,7 @@ import {
 import { isRolledBack, pauseBeforeAgain, rolledBackMax } from './change.js';
 import { ask, type SqlContext } from './context.js';
 import { faultOf, type SqlFault, type SqlRefused, unreachable } from './executor.js';
+import { readAlone } from './read-line.js';
 import { resolveOutcome } from './outcome.js';
 import { type AppendAnswer, answerOf, eventsOfStream, type StreamKey, versionOf } from './rows.js';
 
@@ -40,8 +41,8 @@ const readStretch = async (
   key: StreamKey,
   { after, to }: Stretch,
 ): Promise<ReadonlyArray<RecordedEvent>> => {
-  const page = [key.tenant, key.streamName, String(after + 1), String(to - after)];
-  return eventsOfStream(await ask(context, context.statements.readStreamForwards, page), key);
+  const rows = await readAlone(context)({ key, from: after + 1, count: to - after, backwards: false });
+  return eventsOfStream(rows, key);
 };
 
 /**

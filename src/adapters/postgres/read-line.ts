@@ -8,7 +8,7 @@ import { pageDefault } from '../../store/limits.js';
 import { taggedOf } from '../../core/fault.js';
 import { ask, type SqlContext } from './context.js';
 import { closedError, type Row } from './executor.js';
-import { text, versionOf } from './rows.js';
+import { oldestFirst, text, versionOf } from './rows.js';
 
 /** Rows of a page of one stream, oldest first; none where there is no such stream. */
 export type ReadRows = (read: CheckedRead) => Promise<ReadonlyArray<Row>>;
@@ -40,8 +40,8 @@ const wordsOf = ({ key, from }: CheckedRead, count: number): ReadonlyArray<strin
 /** One statement for one page. */
 export const readAlone =
   (context: SqlContext): ReadRows =>
-  (read) =>
-    ask(context, context.statements.readStreamForwards, wordsOf(read, read.count));
+  async (read) =>
+    oldestFirst(await ask(context, context.statements.readStreamForwards, wordsOf(read, read.count)));
 
 /** The page of a read whose beginning is known: events do not change, so that only what follows is still to be read. */
 const completed = async (
@@ -71,7 +71,7 @@ const readTogether = async (context: SqlContext, batch: ReadonlyArray<Waiting>):
   const pages = batch.map((): Row[] => []);
   for (const row of rows) (pages[Number(text(row, 'place')) - 1] as Row[]).push(row);
   for (const [index, { read, resolve, reject }] of batch.entries())
-    completed(context, read, countOf(read), pages[index] as Row[]).then(resolve, reject);
+    completed(context, read, countOf(read), oldestFirst(pages[index] as Row[])).then(resolve, reject);
 };
 
 /** Whether it is the server's word on what was asked, and not that it cannot be asked. */

@@ -29,6 +29,7 @@ import type { ReadRows } from './read-line.js';
 import {
   eventsOf,
   eventsOfStream,
+  oldestFirst,
   optionalPosition,
   positionTexts,
   summaryOf,
@@ -82,7 +83,9 @@ const rowsOf = async (
   const ofStore = () => (backwards ? ask(context, statement, parameters) : readForwards(read));
   // Begun in the turn in which it is called, so that a store that is closed next still answers it.
   if (context.replica === undefined) return ofStore();
-  return (await replicaRows(context, request, statement, parameters)) ?? ofStore();
+  const rows = await replicaRows(context, request, statement, parameters);
+  if (rows === undefined) return ofStore();
+  return backwards ? rows : oldestFirst(rows);
 };
 
 /** `readForwards` asks the store itself for a page oldest first. */

@@ -51,6 +51,14 @@ const keyIn = (row: Row): StreamKey => ({
   streamName: text(row, 'stream') as StreamName,
 });
 
+/** UTC as `to_json` writes it, in quotes and without zeros at the end. Whatever the session's `datestyle`. */
+const instantOf = (json: string): string => {
+  const instant = json.slice(1, -1);
+  return `${instant.length === secondsLength ? `${instant}.000` : instant.padEnd(millisecondsLength, '0')}Z`;
+};
+const secondsLength = '2026-01-31T23:59:59'.length;
+const millisecondsLength = secondsLength + '.000'.length;
+
 const eventOf = (row: Row, { tenant, streamName }: StreamKey): RecordedEvent => ({
   eventId: text(row, 'event_id'),
   type: text(row, 'type'),
@@ -61,7 +69,7 @@ const eventOf = (row: Row, { tenant, streamName }: StreamKey): RecordedEvent => 
   streamName,
   version: versionOf(row),
   position: positionIn(row),
-  recordedAt: text(row, 'recorded_at'),
+  recordedAt: instantOf(text(row, 'recorded_at')),
 });
 
 const hasEvent = (row: Row): boolean => row['event_id'] !== null;
@@ -69,6 +77,20 @@ const hasEvent = (row: Row): boolean => row['event_id'] !== null;
 /** Rows of a page: an empty page is one row whose event is null. */
 export const eventsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<RecordedEvent> =>
   rows.filter(hasEvent).map((row) => eventOf(row, keyIn(row)));
+
+const isOldestFirst = (rows: ReadonlyArray<Row>): boolean => {
+  let before = 0;
+  for (const row of rows) {
+    const version = versionOf(row);
+    if (version <= before) return false;
+    before = version;
+  }
+  return true;
+};
+
+/** Rows of a page of one stream, in order. They come so, although `read-stream-forwards.sql` does not ask for it. */
+export const oldestFirst = (rows: ReadonlyArray<Row>): ReadonlyArray<Row> =>
+  rows.length < 2 || isOldestFirst(rows) ? rows : [...rows].sort((a, b) => versionOf(a) - versionOf(b));
 
 /** Rows of a page of one stream, which do not repeat its name. */
 export const eventsOfStream = (rows: ReadonlyArray<Row>, key: StreamKey): ReadonlyArray<RecordedEvent> =>

@@ -430,10 +430,8 @@ examined_end as materialized (
 select beginning.transaction_id::text as beginning_transaction_id, beginning.position::text as beginning_position,
   examined_end.transaction_id::text as examined_transaction_id, examined_end.position::text as examined_position,
   coalesce(newest.transaction_id >= given.horizon, false)::text as is_held_back,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+  e.tenant, e.stream, e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 left join beginning on true
 left join newest on true
@@ -509,10 +507,8 @@ examined_end as materialized (
 select safe_end.transaction_id::text as safe_transaction_id, safe_end.position::text as safe_position,
   examined_end.transaction_id::text as examined_transaction_id, examined_end.position::text as examined_position,
   coalesce(newest.transaction_id >= given.horizon, false)::text as is_held_back,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+  e.tenant, e.stream, e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 left join safe_end on true
 left join newest on true
@@ -535,10 +531,8 @@ last_of_page as (
 )
 select i.store_id::text || '/' || i.system_identifier as epoch, pg_current_snapshot()::text as snapshot,
   last_of_page.transaction_id::text as next_transaction_id, last_of_page.position::text as next_position,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+  e.tenant, e.stream, e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 cross join __schema__.store_info i
 left join last_of_page on true
@@ -551,11 +545,9 @@ order by e.transaction_id, e.position`,
   readStreamBackwards: `with given as (
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
 )
-select s.version::text as stream_version, s.state as stream_state,
-  e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+select s.version as stream_version, s.state as stream_state,
+  e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
 left join lateral (
@@ -569,11 +561,9 @@ order by e.version desc`,
   readStreamForwards: `with given as (
   select $1::text as tenant, $2::text as stream, $3::text::integer as first, $4::text::integer as max_count
 )
-select s.version::text as stream_version, s.state as stream_state,
-  e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+select s.version as stream_version, s.state as stream_state,
+  e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 join __schema__.streams s on s.tenant = given.tenant and s.name = given.stream
 left join lateral (
@@ -582,17 +572,14 @@ left join lateral (
   where e.stream_id = s.id and e.version >= given.first
   order by e.version
   limit given.max_count
-) e on true
-order by e.version`,
+) e on true`,
   readStreams: `with asked as (
   select place, ask ->> 0 as tenant, ask ->> 1 as stream, (ask ->> 2)::integer as first, (ask ->> 3)::integer as max_count
   from json_array_elements($1::text::json) with ordinality as given (ask, place)
 )
-select asked.place::text as place, s.version::text as stream_version, s.state as stream_state,
-  e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+select asked.place, s.version as stream_version, s.state as stream_state,
+  e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from asked
 join __schema__.streams s on s.tenant = asked.tenant and s.name = asked.stream
 left join lateral (
@@ -601,8 +588,7 @@ left join lateral (
   where e.stream_id = s.id and e.version >= asked.first
   order by e.version
   limit asked.max_count
-) e on true
-order by asked.place, e.version`,
+) e on true`,
   schemaExists: `with given as (
   select $1::text as schema
 )

@@ -75,10 +75,8 @@ examined_end as materialized (
 select beginning.transaction_id::text as beginning_transaction_id, beginning.position::text as beginning_position,
   examined_end.transaction_id::text as examined_transaction_id, examined_end.position::text as examined_position,
   coalesce(newest.transaction_id >= given.horizon, false)::text as is_held_back,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+  e.tenant, e.stream, e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 left join beginning on true
 left join newest on true

@@ -17,10 +17,8 @@ last_of_page as (
 )
 select i.store_id::text || '/' || i.system_identifier as epoch, pg_current_snapshot()::text as snapshot,
   last_of_page.transaction_id::text as next_transaction_id, last_of_page.position::text as next_position,
-  e.tenant, e.stream, e.version::text as version, e.transaction_id::text as transaction_id,
-    e.position::text as position, e.event_id::text as event_id, e.type, e.schema_version::text as schema_version,
-    e.data::text as data, e.metadata::text as metadata,
-    to_char(e.recorded_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at
+  e.tenant, e.stream, e.version, e.transaction_id, e.position, e.event_id, e.type, e.schema_version, e.data, e.metadata,
+  to_json(e.recorded_at at time zone 'UTC') as recorded_at
 from given
 cross join __schema__.store_info i
 left join last_of_page on true
