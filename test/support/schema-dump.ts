@@ -34,7 +34,7 @@ const parts = (schema: string): ReadonlyArray<string> => [
       md5(replace(p.prosrc, quote_ident(n.nspname) || '.', '<schema>.'))) as line
    from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
    where ${inSchema(schema)}
-   order by p.proname`,
+   order by p.proname, pg_get_function_identity_arguments(p.oid) collate "C"`,
   `select format('option %s: %s', c.relname, array_to_string(c.reloptions, ' ')) as line
    from pg_class c join pg_namespace n on n.oid = c.relnamespace
    where ${inSchema(schema)} and c.reloptions is not null
