@@ -102,11 +102,12 @@ describe.each(allSubjects.map((subject) => [subject.name, subject] as const))(
     afterAll(() => opened.dispose());
 
     it('the sample, by 8 workers: real conflicts, all merged, and the end of a serial run; a second run changes nothing', async () => {
-      const cases = await firstCases(sample, 300);
+      // Each record is a message there and back where the store is a server without a queue.
+      const cases = await firstCases(sample, subject.lacks?.queue === undefined ? 300 : 120);
       const { facts, counted } = await runAndCheck(opened.store, cases, 1, 8);
       // The workers are one process: what they join in one append is told as a conflict where it becomes a branch, and only there.
-      expect(counted.conflicts).toBeGreaterThan(100);
-      expect(facts.branchesMerged).toBeGreaterThan(100);
+      expect(counted.conflicts).toBeGreaterThan(cases.length / 3);
+      expect(facts.branchesMerged).toBeGreaterThan(cases.length / 3);
       expect(facts.compensations).toBeGreaterThan(0);
       const again = sagaRuntime(loanApplication, { store: opened.store });
       const repeat = await runCases(again, handedOut(cases), { workers: 8, windowMs: 1_000, seed: 2 });

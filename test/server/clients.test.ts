@@ -24,7 +24,8 @@ const folder = (): string => (compiled ??= compileServer()).folder;
 const ownTargets: Readonly<Record<StoreKind, () => Promise<Target>>> = {
   memory: async () => {
     const served = await serveStore(folder(), 'memory');
-    return { ...served, load: 1, close: served.stop };
+    // Large numbers are for the store over which the server is meant to run.
+    return { ...served, load: 0.3, close: served.stop };
   },
   pglite: async () => {
     const { directory, remove } = freshDirectory();
