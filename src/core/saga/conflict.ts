@@ -107,17 +107,18 @@ const buildBranch = <S, Ev extends AnyEvent>(
   });
 };
 
-/** All branches that wait. Their bases must still be remembered by the log. */
+/** The conflict of branches that wait. Their bases must still be remembered by the log. */
 export const buildConflict = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   log: SagaLog<S, Ev>,
+  pending: ReadonlyArray<PendingBranch>,
 ): E.Either<Refusal, BuiltConflict<S, Ev>> => {
   const view = log.view();
   const origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }> = new Map();
   const branches: Array<ConflictBranch<S, Ev>> = [];
   const baseOf = basesOf(saga, log);
-  for (const pending of view.pending) {
-    const branch = buildBranch(saga, baseOf, pending, origin);
+  for (const one of pending) {
+    const branch = buildBranch(saga, baseOf, one, origin);
     if (E.isLeft(branch)) return branch;
     branches.push(branch.right);
   }
@@ -127,5 +128,5 @@ export const buildConflict = <S, Ev extends AnyEvent>(
     completed: view.completed,
   };
   const conflict: Conflict<S, Ev> = deepFreezeWith(parts, 'released', log.released());
-  return E.right({ pending: view.pending, conflict, origin });
+  return E.right({ pending, conflict, origin });
 };

@@ -12,6 +12,7 @@ import { decideFates, leavesBefore, planCompensations, sortEvents } from './merg
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
 import { type AnyTimeout, type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
+import type { PendingBranch } from './saga-view.js';
 import { type SagaMergedRecord, type SagaMergeRefusedRecord, withHeader } from './saga-records.js';
 import { encodeWishes, mergeWishes } from './saga-timeouts.js';
 import type { StreamVersion } from '../stream.js';
@@ -23,7 +24,7 @@ interface Computed {
   readonly events: ReadonlyArray<EventData>;
 }
 
-/** What the merge of all pending branches comes to. */
+/** What the merge of pending branches comes to. */
 export type Resolution =
   | (Computed & { readonly _tag: 'Merged'; readonly mergeId: string })
   | (Computed & { readonly _tag: 'Refused'; readonly reason: string; readonly paths: ReadonlyArray<string> })
@@ -88,6 +89,10 @@ const defaultOnMerged = <S, Ev extends AnyEvent>(info: MergedInfo<S, Ev>): React
   complete: info.conflict.branches.some((branch) => branch.completes),
 });
 
+const finishOf = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+): ((info: MergedInfo<S, Ev>) => Reaction<Ev, AnyEvent, AnyTimeout>) => saga.onMerged ?? defaultOnMerged;
+
 const finish = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
@@ -122,8 +127,8 @@ const finish = <S, Ev extends AnyEvent>(
     ...(late === 'reopen' ? [] : conflict.released),
     ...fates.right.released.map((message) => deepFreeze({ ...message, version: at })),
   ]);
-  const reaction: Reaction<Ev, AnyEvent, AnyTimeout> =
-    late === 'reject' ? {} : (saga.onMerged ?? defaultOnMerged)(info);
+  const finishes = late !== 'reject' && pending.length === view.pending.length;
+  const reaction: Reaction<Ev, AnyEvent, AnyTimeout> = finishes ? finishOf(saga)(info) : {};
   const sends = encodeMessages(saga, [mergeId], (reaction.send ?? []) as ReadonlyArray<AnyEvent>);
   if (E.isLeft(sends)) return E.left(unusable(sends.left));
   const wishes = encodeWishes(saga, [mergeId], reaction);
@@ -229,10 +234,11 @@ const attempt = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
+  pending: ReadonlyArray<PendingBranch>,
   checkDeterminism: boolean,
 ): E.Either<Refusal, Finished> => {
   try {
-    const built = buildConflict(saga, log);
+    const built = buildConflict(saga, log, pending);
     if (E.isLeft(built)) return built;
     const answered = askTwice(saga, built.right.conflict, checkDeterminism);
     return E.isLeft(answered) ? answered : finish(saga, instance, log, built.right, answered.right);
@@ -246,6 +252,11 @@ const attempt = <S, Ev extends AnyEvent>(
 };
 
 export interface ResolveOptions {
+  /**
+   * Only these of the branches that wait, where one append cannot hold them all. Until the others are merged too, the versions still
+   * disagree: `onMerged` is not asked, and the saga does not complete. Default: all.
+   */
+  readonly branchIds?: ReadonlyArray<string> | undefined;
   /** Ask the merger twice, and refuse where the answers differ. Default false. */
   readonly checkDeterminism?: boolean;
   /** Breaks off what takes longer than `ms` milliseconds; then the merge is refused. Default: no limit. */
@@ -257,18 +268,27 @@ export interface ResolveOptions {
 const tookTooLong = (ms = 0): string =>
   `the merge took longer than ${ms} ms; a merger is a small calculation, without loops that may not end`;
 
-/** Merges all branches that wait on the log's view. The events of the answer are one append at exactly that view's version. */
+/** The branches to be merged first where one append cannot hold all: those that complete the saga last, so that the last merge sees one. */
+export const firstBranches = (pending: ReadonlyArray<PendingBranch>, count: number): ReadonlyArray<string> =>
+  [...pending]
+    .sort((a, b) => Number(a.completes) - Number(b.completes))
+    .slice(0, count)
+    .map(({ branchId }) => branchId);
+
+/** Merges branches that wait on the log's view. The events of the answer are one append at exactly that view's version. */
 export const resolvePending = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
-  { checkDeterminism = false, timeLimit }: ResolveOptions = {},
+  { branchIds: wanted, checkDeterminism = false, timeLimit }: ResolveOptions = {},
 ): Resolution => {
-  const { pending, version } = log.view();
+  const { pending: all, version } = log.view();
+  const only = wanted && new Set(wanted);
+  const pending = only === undefined ? all : all.filter(({ branchId }) => only.has(branchId));
   const forgotten = pending.find(({ base }) => log.stateAt(base) === undefined);
   if (forgotten !== undefined) return { _tag: 'BaseForgotten', base: forgotten.base };
   const branchIds = pending.map(({ branchId }) => branchId);
-  const compute = (): E.Either<Refusal, Finished> => attempt(saga, instance, log, checkDeterminism);
+  const compute = (): E.Either<Refusal, Finished> => attempt(saga, instance, log, pending, checkDeterminism);
   const inTime = timeLimit === undefined ? { value: compute() } : timeLimit.run(compute);
   const finished = inTime?.value ?? refuse('tookTooLong', tookTooLong(timeLimit?.ms));
   if (E.isLeft(finished)) {

@@ -204,7 +204,10 @@ interface SagaOptions<
   readonly mergerVersion?: string;
   /** Which of my events (key) commute with which of theirs (list): an append that lost only to those is appended again as it is. */
   readonly commuting?: { readonly [K in keyof Es]?: ReadonlyArray<keyof Es & string> };
-  /** Finishes what no single writer could see. Default: completes if a branch wanted to. */
+  /**
+   * Finishes what no single writer could see. Default: completes if a branch wanted to. Where the branches together are more than one
+   * append may hold, they are merged in several, and this is asked with the last, whose conflict holds the branches that were left.
+   */
   readonly onMerged?: (
     merged: MergedInfo<DataOf<C>, TaggedOf<Es>>,
   ) => Reaction<TaggedOf<Es>, SendOf<Ss>, TimeoutOf<Ms>>;

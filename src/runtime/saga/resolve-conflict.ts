@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import type { Instance } from '../../core/saga/reacting.js';
-import { type Resolution, resolvePending } from '../../core/saga/resolving.js';
+import { firstBranches, type Resolution, resolvePending } from '../../core/saga/resolving.js';
 import type { SagaLog } from '../../core/saga/saga-log.js';
 import { exactly, type StreamVersion } from '../../core/stream.js';
 import { delayAfter, type RetryPolicy } from '../../core/retry.js';
@@ -24,30 +24,43 @@ export type ResolveConflict = (
   options?: ResolveWishes,
 ) => Promise<E.Either<ResolveError, Resolved>>;
 
-/** Merges on the log at hand, or on the whole stream where a base is too long ago for it. */
+/** Merges at most `count` branches on the log at hand, or on the whole stream where a base is too long ago for it. */
 const computeMerge = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
+  count: number,
 ): Promise<E.Either<ResolveError, Exclude<Resolution, { _tag: 'BaseForgotten' }>>> => {
   const { saga, checkDeterminism, mergeLimit: timeLimit } = shell;
-  const resolution = resolvePending(saga, instance, log, { checkDeterminism, timeLimit });
+  const { pending } = log.view();
+  const branchIds = pending.length > count ? firstBranches(pending, count) : undefined;
+  const options = { branchIds, checkDeterminism, timeLimit };
+  const resolution = resolvePending(saga, instance, log, options);
   if (resolution._tag !== 'BaseForgotten') return E.right(resolution);
   const whole = await shell.loader.loadWhole(instance);
   if (E.isLeft(whole)) return whole;
-  const again = resolvePending(saga, instance, whole.right, { checkDeterminism, timeLimit });
+  const again = resolvePending(saga, instance, whole.right, options);
   if (again._tag === 'BaseForgotten')
     throw new Error(`a whole log of ${instance.streamName} does not hold version ${again.base}`);
   return E.right(again);
 };
 
-/** One attempt; `undefined` where somebody else was first. */
+/** So many branches were more than one append holds; fewer may fit. */
+interface TooMuch {
+  readonly tooMuch: number;
+}
+
+const isTooMuch = (error: ResolveError, count: number): boolean =>
+  error._tag === 'LimitExceeded' && error.limit !== 'versionMax' && count > 1;
+
+/** One attempt at `count` branches at most; `undefined` where somebody else was first. */
 const tryOnce = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
   { force = false, atLeast }: ResolveWishes,
   lease: MergeLease,
-): Promise<E.Either<ResolveError, Resolved | undefined>> => {
+  count: number,
+): Promise<E.Either<ResolveError, Resolved | TooMuch | undefined>> => {
   const { loader } = shell;
   const loaded = await (atLeast === undefined ? loader.load(instance) : loader.loadUpTo(instance, atLeast));
   if (E.isLeft(loaded)) return loaded;
@@ -55,26 +68,51 @@ const tryOnce = async <S, Ev extends AnyEvent>(
   if (view.pending.length === 0) return E.right({ _tag: 'Nothing' });
   if (view.parked !== undefined && !force && loaded.right.owed().merges.length === 0)
     return E.right({ _tag: 'Parked', branchIds: view.parked.branches, reason: view.parked.reason });
-  const computed = await computeMerge(shell, instance, loaded.right);
+  const computed = await computeMerge(shell, instance, loaded.right, count);
   if (E.isLeft(computed)) return computed;
   const resolution = computed.right;
   // The kept log is shared, and may have moved on since: what counts is the version the merge was computed on.
-  const { version } = resolution;
+  const { version, branchIds } = resolution;
   const { streamName } = instance;
   const fence = lease.fence();
   const appended = await shell.loader.append(instance, exactly(version), resolution.events, { fence });
   if (E.isLeft(appended)) {
     if (appended.left._tag === 'LeaseLost') lease.forget();
+    else if (isTooMuch(appended.left, branchIds.length)) return E.right({ tooMuch: branchIds.length });
     else if (appended.left._tag !== 'VersionConflict') return appended;
     return E.right(undefined);
   }
-  const { branchIds } = resolution;
   if (resolution._tag === 'Refused') {
     shell.hooks.onParked?.({ streamName, branchIds, reason: resolution.reason });
     return E.right({ _tag: 'Parked', branchIds, reason: resolution.reason });
   }
   shell.hooks.onMerged?.({ streamName, mergeId: resolution.mergeId, branchIds });
   return E.right({ _tag: 'Merged', mergeId: resolution.mergeId, branchIds });
+};
+
+/** One attempt, in as many appends as the branches need; each holds half as many as were too much for one. */
+const tryInParts = async <S, Ev extends AnyEvent>(
+  shell: SagaShell<S, Ev>,
+  instance: Instance,
+  wishes: ResolveWishes,
+  lease: MergeLease,
+): Promise<E.Either<ResolveError, Resolved | undefined>> => {
+  let count = Infinity;
+  let merged: Extract<Resolved, { _tag: 'Merged' }> | undefined;
+  for (;;) {
+    const result = await tryOnce(shell, instance, wishes, lease, count);
+    if (E.isLeft(result)) return result;
+    const resolved = result.right;
+    if (resolved === undefined) return E.right(undefined);
+    if ('tooMuch' in resolved) {
+      count = Math.ceil(resolved.tooMuch / 2);
+      continue;
+    }
+    if (resolved._tag !== 'Merged')
+      return E.right(resolved._tag === 'Nothing' ? (merged ?? resolved) : resolved);
+    merged = { ...resolved, branchIds: [...(merged?.branchIds ?? []), ...resolved.branchIds] };
+    if (resolved.branchIds.length < count) return E.right(merged);
+  }
 };
 
 /** Whether anything is left to merge; who waits for another's merge has nothing to do once it is done. */
@@ -96,7 +134,7 @@ const resolve = async <S, Ev extends AnyEvent>(
   for (let attempt = 1; attempt <= mergePolicy.attemptsMax; attempt += 1) {
     const mayMerge = attempt <= shell.leaseAfter || (await lease.acquire());
     if (mayMerge) {
-      const result = await tryOnce(shell, instance, attempt === 1 ? wishes : { force }, lease);
+      const result = await tryInParts(shell, instance, attempt === 1 ? wishes : { force }, lease);
       if (E.isLeft(result)) return result;
       if (result.right !== undefined) return E.right(result.right);
     } else {

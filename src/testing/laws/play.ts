@@ -148,6 +148,6 @@ export const conflictOf = ({ saga, records, forks }: Track): BuiltConflict<unkno
     log,
     forks.map(({ record }) => record),
   );
-  const built = buildConflict<unknown, AnyEvent>(saga, log);
+  const built = buildConflict<unknown, AnyEvent>(saga, log, log.view().pending);
   return E.isLeft(built) ? undefined : built.right;
 };

@@ -102,7 +102,7 @@ export const checkMerges = (
     if (!advance(first - 1)) break;
     const { streamName, tenant = defaultTenant, version } = event;
     const instance = instanceOf(saga, tenant as Tenant, streamName.slice(saga.name.length + 1));
-    const resolution = resolvePending(saga, instance, log);
+    const resolution = resolvePending(saga, instance, log, { branchIds: branches });
     const recorded = isMerged ? answerOf(events.slice(first - 1, last)) : undefined;
     const asked: Asked =
       resolution._tag === 'Merged'
