@@ -7,6 +7,7 @@ import type { Definitions } from '../../core/codec.js';
 import { deepFreeze } from '../../core/json.js';
 import type { StreamVersion } from '../../core/stream.js';
 import type { Fold, Source } from './aggregate-context.js';
+import { type UsedLast, usedLast } from '../used-last.js';
 
 export interface Found<State> {
   readonly fold: Fold<State>;
@@ -50,30 +51,13 @@ const begunWith = (
   snapshotVersion > fold.snapshotVersion ? { ...fold, snapshotVersion, lastAbout, known: undefined } : fold;
 
 interface Shelf {
-  readonly get: (key: string) => Entry | undefined;
-  /** As the one used last. */
-  readonly set: (key: string, entry: Entry) => void;
-  readonly delete: (key: string) => void;
+  readonly entries: UsedLast<Entry>;
   /** Appends under way, which the shelf knows of although it may have no entry. */
   readonly writing: Map<string, number>;
 }
 
-const shelf = (max: number): Shelf => {
-  // A Map keeps the order of insertion: the first key is the one not used for longest.
-  const entries = new Map<string, Entry>();
-  return {
-    get: (key) => entries.get(key),
-    set: (key, entry) => {
-      entries.delete(key);
-      entries.set(key, entry);
-      if (entries.size > max) entries.delete(entries.keys().next().value as string);
-    },
-    delete: (key) => void entries.delete(key),
-    writing: new Map(),
-  };
-};
-
-const placeOn = ({ get, set, delete: remove, writing }: Shelf, key: string): KeptFold<unknown> => {
+const placeOn = ({ entries, writing }: Shelf, key: string): KeptFold<unknown> => {
+  const { get, set, delete: remove } = entries;
   const isWriting = (): boolean => writing.has(key);
   const keep = (fold: Fold<unknown>, isShared = false): void => {
     const entry = get(key);
@@ -150,7 +134,7 @@ export const keptFolds = (max = 1_000): KeptFolds => {
       `handleCommand: aggregatesKept must be a whole number of 0 or more, found ${String(max)}`,
     );
   if (max === 0) return <State>() => nothingKept as KeptFold<State>;
-  const all = shelf(max);
+  const all: Shelf = { entries: usedLast(max), writing: new Map() };
   // Other rules fold the same stream to something else. A number stands for them, so that all share one limit.
   const numbers = new WeakMap<object, number>();
   let lastNumber = 0;

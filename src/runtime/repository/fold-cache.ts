@@ -2,6 +2,7 @@
 import type { Timers } from '../../store/timers.js';
 import type { Loaded } from '../aggregate/aggregate-context.js';
 import type { RepositoryOptions } from './context.js';
+import { usedLast } from '../used-last.js';
 
 interface Entry<State> {
   readonly loaded: Loaded<State>;
@@ -45,8 +46,7 @@ export const foldCache = <State>(
   const { max, maxAgeMs } = options;
   checkAtLeastOne('max', max, true);
   checkAtLeastOne('maxAgeMs', maxAgeMs, false);
-  // A Map remembers the order in which its keys were set: the first is the one that was not used for longest.
-  const entries = new Map<string, Entry<State>>();
+  const entries = usedLast<Entry<State>>(max);
   /** Loads that run; whether this process has written to the stream since they began. */
   const looking = new Map<string, Set<{ isBehind: boolean }>>();
   return {
@@ -54,8 +54,10 @@ export const foldCache = <State>(
       const entry = entries.get(key);
       if (entry === undefined) return undefined;
       const ageMs = now() - entry.at;
-      entries.delete(key);
-      if (ageMs > maxAgeMs) return undefined;
+      if (ageMs > maxAgeMs) {
+        entries.delete(key);
+        return undefined;
+      }
       entries.set(key, entry);
       return { loaded: entry.loaded, ageMs, isBehind: entry.isBehind };
     },
@@ -67,11 +69,9 @@ export const foldCache = <State>(
       return {
         keep: (loaded) => {
           const known = entries.get(key);
-          entries.delete(key);
           // Two loads may end in another order than they began in.
           const isOlder = known !== undefined && known.loaded.version > loaded.version;
           entries.set(key, isOlder ? known : { loaded, at, isBehind: one.isBehind });
-          if (entries.size > max) entries.delete(entries.keys().next().value as string);
         },
         end: () => {
           all.delete(one);

@@ -20,6 +20,7 @@ import type {
 } from '../../store/event-store.js';
 import type { Fence } from '../../store/leases.js';
 import { pageDefault, pageMax } from '../../store/limits.js';
+import { usedLast } from '../used-last.js';
 
 export type LoadError = ReadError | SagaUnreadable | SagaTruncated;
 
@@ -169,8 +170,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
   store: EventStore,
   sagasMax: number,
 ): SagaLoader<S, Ev> => {
-  // A Map keeps the order of insertion: the first key is the one not used for longest.
-  const all = new Map<string, Kept<S, Ev>>();
+  const all = usedLast<Kept<S, Ev>>(sagasMax);
   const touch = (instance: Instance): Kept<S, Ev> => {
     const key = instance.key;
     const kept = all.get(key) ?? {
@@ -182,9 +182,7 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       isShared: false,
       next: undefined,
     };
-    all.delete(key);
     all.set(key, kept);
-    if (all.size > sagasMax) all.delete(all.keys().next().value as string);
     return kept;
   };
   /** What was learnt by a fold that has been dropped meanwhile, its successor must read: it may have looked before. */
