@@ -1,4 +1,4 @@
-/** After all tests: stops the PostgreSQL that the setup started. */
+/** After all tests: stops what the setup started. */
 export default async (): Promise<void> => {
   await (globalThis as { stopTestPostgres?: () => Promise<void> }).stopTestPostgres?.();
 };
