@@ -15,7 +15,7 @@ import {
   type SagaMessage,
   toPromise,
 } from 'watersmeet';
-import { firstBranches, resolvePending } from '../../src/core/saga/resolving.js';
+import { resolvePending } from '../../src/core/saga/resolving.js';
 import { sagaLog } from '../../src/core/saga/saga-log.js';
 import { checkMerges } from '../../src/testing/replay/merges.js';
 import type { OpenedStore } from '../../src/testing/contract/subject.js';
@@ -28,11 +28,14 @@ import {
   to,
   typesOf,
   viewOf,
+  withAppend,
+  write,
 } from '../cases/support.js';
 import { type Basket, basketSaga } from '../support/basket.js';
+import { acceptableCredit, judge } from '../../sagas/acceptable-credit/index.js';
 import { openTestEventStoreDB } from '../support/eventstoredb.js';
 import { defaultTenant } from '../../src/core/stream.js';
-import { instanceOf } from '../../src/core/saga/reacting.js';
+import { branchRecord, decide, instanceOf } from '../../src/core/saga/reacting.js';
 
 const later: Merger<Basket> = merger(() => E.left(mergeRefused('later')));
 const waiting = basketSaga({ merge: later, mergerVersion: '0' });
@@ -158,6 +161,230 @@ describe('branches that together are more than one append may hold', () => {
   });
 });
 
+/** A store that takes no more than so many branches in one merge. */
+const takingAtMost = (store: EventStore, max: number): EventStore =>
+  withAppend(store, async (request, append) => {
+    const merged = request.events.find(({ type }) => type === recordTypes.sagaMerged);
+    const { resolves = [] } = (merged?.data ?? {}) as { readonly resolves?: ReadonlyArray<string> };
+    return resolves.length > max
+      ? E.left({ _tag: 'LimitExceeded', limit: 'batchBytesMax', max: 1, found: 2 } as const)
+      : append(request)();
+  });
+
+describe('what follows from a merge in parts', () => {
+  const credit = acceptableCredit as unknown as Saga;
+  const creditWaiting = {
+    ...acceptableCredit,
+    merger: merger(() => E.left(mergeRefused('later'))),
+    mergerVersion: '0',
+  } as unknown as Saga;
+  const score = (sagaId: string, bureau: string, points: number, id: string) =>
+    ({ id, sagaId, type: 'CreditCardScore', data: { bureau, score: points } }) as never as SagaMessage<never>;
+
+  /** The customer was refused on 600 and 700; other scores came at the same time as the second. */
+  const lateScores = async (max: number, late: ReadonlyArray<readonly [bureau: string, points: number]>) => {
+    const store = memoryStore();
+    const sagaId = freshId();
+    const runtime = sagaRuntime(acceptableCredit, { store });
+    const ask = { id: `ask ${sagaId}`, sagaId, type: 'IsAcceptableAsCustomer', data: { customer: 'c' } };
+    await toPromise(runtime.handle(ask as never));
+    await toPromise(runtime.handle(score(sagaId, 'Equifax', 600, `first ${sagaId}`) as never));
+    const others = late.map(([bureau, points], index) =>
+      score(sagaId, bureau, points, `late ${index} ${sagaId}`),
+    );
+    const second = score(sagaId, 'Experian', 700, `second ${sagaId}`);
+    await concurrently({ store, second: store }, [second, ...others], creditWaiting);
+    await toPromise(sagaRuntime(acceptableCredit, { store: takingAtMost(store, max) }).resolve(sagaId));
+    const sent = await followUntilDone(store, credit);
+    const { state } = await toPromise(runtime.load(sagaId));
+    return {
+      sent: sent
+        .filter(({ type }) => type.startsWith('CreditDecision'))
+        .map(({ type, data }) => [type, (data as { readonly acceptable: boolean }).acceptable]),
+      judged: judge(state.scores),
+    };
+  };
+
+  it('is compensated once, as of one merge', async () => {
+    const late = [
+      ['TransUnion', 900],
+      ['Experian', 900],
+    ] as const;
+    expect(await lateScores(1, late)).toEqual(await lateScores(Infinity, late));
+  });
+
+  it('is not compensated for a state that only stood in between', async () => {
+    const late = [
+      ['Experian', 900],
+      ['TransUnion', 0],
+    ] as const;
+    // Which of the two is merged first is up to their ids.
+    for (let round = 0; round < 8; round += 1)
+      expect(await lateScores(1, late)).toEqual(await lateScores(Infinity, late));
+  });
+
+  it('is told as one conflict: what stood before the first part, and the branches of all', async () => {
+    const told: unknown[] = [];
+    const telling = (store: EventStore) => {
+      const saga = {
+        ...basketSaga(),
+        onMerged: ({ conflict, state }: { readonly conflict: never; readonly state: Basket }) => {
+          const { current, branches, completed } = conflict as {
+            readonly current: Basket;
+            readonly completed: boolean;
+            readonly branches: ReadonlyArray<{
+              readonly cause: { readonly data: unknown };
+              readonly trunkEvents: ReadonlyArray<unknown>;
+            }>;
+          };
+          const causes = branches.map(({ cause }) => cause.data).sort();
+          const trunk = branches.map(({ trunkEvents }) => trunkEvents.length);
+          told.push({ count: current.count, completed, causes, trunk, merged: state.count });
+          return {};
+        },
+      };
+      return sagaRuntime(saga as never, { store });
+    };
+    for (const max of [Infinity, 2, 1]) {
+      const store = memoryStore();
+      const sagaId = freshId();
+      const send = to(sagaId);
+      await toPromise(sagaRuntime(basketSaga(), { store }).handle(send('Add', { by: 64 })));
+      const adds = Array.from({ length: 6 }, () => send('Add', { by: 1 }));
+      await withBranches(store, adds);
+      told.length = 0;
+      await toPromise(telling(takingAtMost(store, max)).resolve(sagaId));
+      expect(told.at(-1)).toEqual({
+        count: 65,
+        completed: false,
+        causes: Array.from({ length: 5 }, () => ({ by: 1 })),
+        trunk: [1, 1, 1, 1, 1],
+        merged: 70,
+      });
+    }
+  });
+
+  it.each(['absorb', 'reopen', 'reject'] as const)('is the same for late branches: %s', async (late) => {
+    const after = async (max: number) => {
+      const store = memoryStore();
+      const sagaId = freshId();
+      const send = to(sagaId);
+      const asked: number[] = [];
+      const merge = merger<Basket>(({ current, branches }) =>
+        E.right({
+          state: {
+            ...current,
+            count: current.count + branches.reduce((sum, { state }) => sum + state.count, 0),
+          },
+          late,
+        }),
+      );
+      const saga = {
+        ...basketSaga({ merge }),
+        onMerged: ({ conflict }: { readonly conflict: { readonly branches: ReadonlyArray<unknown> } }) => {
+          asked.push(conflict.branches.length);
+          return {};
+        },
+      };
+      await withBranches(store, [
+        send('Finish'),
+        ...Array.from({ length: 4 }, (_, index) => send('Add', { by: 2 ** index })),
+      ]);
+      await toPromise(sagaRuntime(saga as never, { store: takingAtMost(store, max) }).resolve(sagaId));
+      const { state, completed, epoch, pending } = await viewOf(store, sagaId);
+      return { count: (state as Basket).count, completed, epoch, pending, asked: asked.at(-1) };
+    };
+    expect(await after(1)).toEqual(await after(Infinity));
+  });
+});
+
+describe('merging in parts beside others', () => {
+  it('ends where an append of a part is found written already', async () => {
+    const store = memoryStore({ limits: { eventBytesMax: 20_000, batchBytesMax: 20_000 } });
+    const sagaId = freshId();
+    const send = to(sagaId);
+    let merges = 0;
+    const twice = withAppend(store, async (request, append) => {
+      if (!request.events.some(({ type }) => type === recordTypes.sagaMerged)) return append(request)();
+      merges += 1;
+      if (merges > 50) throw new Error('it does not end');
+      await append(request)();
+      return append(request)();
+    });
+    const runtime = sagaRuntime(basketSaga(), { store: twice });
+    await toPromise(runtime.handle(send('Put', { item: 'x'.repeat(14_000) })));
+    const answers = await Promise.all(tells(send, 9, 200).map((one) => runtime.handle(one)()));
+    expect(answers.filter(E.isLeft)).toEqual([]);
+    expect((await viewOf(store, sagaId)).pending).toEqual([]);
+    expect(await countOf(store, sagaId, 'Told')).toBe(9);
+  });
+
+  it('merges nothing where others were first while the whole stream was read', async () => {
+    const store = memoryStore();
+    const sagaId = freshId();
+    const send = to(sagaId);
+    const asked: number[] = [];
+    const saga = {
+      ...basketSaga(),
+      onMerged: ({ conflict }: { readonly conflict: { readonly branches: ReadonlyArray<unknown> } }) => {
+        asked.push(conflict.branches.length);
+        return {};
+      },
+    } as never;
+    const busy = sagaRuntime(basketSaga(), { store });
+    await toPromise(busy.handle(send('Add', { by: 1 })));
+    // Its branch begins too long ago to be remembered, and it dies before it can merge.
+    const view = await viewOf(store, sagaId);
+    for (let n = 0; n < 600; n += 1) await toPromise(busy.handle(send('Add', { by: 1 })));
+    const typed = basketSaga() as unknown as Saga;
+    const at = instanceOf(typed, defaultTenant, sagaId);
+    const decision = decide(typed, at, view, send('Put', { item: 'pear' }) as never);
+    const record = E.isRight(decision) ? branchRecord(typed, at, view, decision.right) : decision;
+    if (E.isLeft(record)) throw new Error('no branch');
+    await write(store, sagaId, [record.right]);
+    let wholeReads = 0;
+    const slow: EventStore = {
+      ...store,
+      readStream: (request) => async () => {
+        if (request.from === 1 && (wholeReads += 1) === 2)
+          await toPromise(sagaRuntime(saga, { store }).resolve(sagaId));
+        return store.readStream(request)();
+      },
+    };
+    expect(await toPromise(sagaRuntime(saga, { store: slow }).resolve(sagaId))).toEqual({ _tag: 'Nothing' });
+    expect(asked).toEqual([1]);
+    expect(await mergesOf(store, sagaId)).toEqual([1]);
+  });
+
+  it('a merge too large for the store does not hold up a follower’s other sagas', async () => {
+    const store = memoryStore();
+    const [large, small] = [freshId(), freshId()];
+    await withBranches(store, tells(to(large), 3, 600));
+    const strict = withAppend(store, async (request, append) =>
+      JSON.stringify(request.events).length > 900
+        ? E.left({ _tag: 'LimitExceeded', limit: 'batchBytesMax', max: 900, found: 901 } as const)
+        : append(request)(),
+    );
+    const told: string[] = [];
+    const hooks = {
+      onUnreadable: ({ streamName, error }: { streamName: string; error: { _tag: string } }) =>
+        void told.push(`${streamName} ${error._tag}`),
+    };
+    const left: string[] = [];
+    const runtime = sagaRuntime(basketSaga(), { store: strict, hooks });
+    const following = runtime.follow({
+      ...{ pollMs: 2, mergeAfterMs: 1 },
+      dispatch: ({ sagaId }) => void left.push(sagaId),
+    });
+    await toPromise(
+      sagaRuntime(basketSaga(), { store }).handle(to(small)('Tell', { text: 'on', once: false })),
+    );
+    while (!left.includes(small) || told.length === 0) await new Promise((again) => setTimeout(again, 5));
+    await following.stop();
+    expect(told).toContain(`basket-${large} LimitExceeded`);
+  });
+});
+
 describe('branches larger together than an append to EventStoreDB', () => {
   let opened: OpenedStore;
   beforeAll(async () => {
@@ -195,7 +422,8 @@ describe('the merge of some of the branches', () => {
           const { pending, version } = log.view();
           if (pending.length === 0) break;
           expect(log.view().completed).toBe(false);
-          const resolution = resolvePending(saga, at, log, { branchIds: firstBranches(pending, count) });
+          const branchIds = pending.slice(0, count).map(({ branchId }) => branchId);
+          const resolution = resolvePending(saga, at, log, { branchIds });
           if (resolution._tag !== 'Merged') throw new Error(resolution._tag);
           const events = resolution.events.map((event, index) => ({
             ...event,

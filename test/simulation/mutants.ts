@@ -127,14 +127,15 @@ export const mutants: ReadonlyArray<Mutant> = [
   {
     name: 'a branch is taken to begin at the tip of the trunk',
     file: 'src/core/saga/conflict.ts',
-    find: 'log.stateAt(version) as',
-    replace: 'log.view() as',
+    find: 'const { state } = log.stateAt(version) as',
+    replace: 'const { state } = log.view() as',
   },
   {
     name: 'a merge is appended at the version of now',
     file: 'src/runtime/saga/resolve-conflict.ts',
-    find: '  const { version } = resolution;',
-    replace: '  await shell.loader.loadNow(instance);\n  const version = loaded.right.version();',
+    find: '  const { version, branchIds } = resolution;',
+    replace:
+      '  await shell.loader.loadNow(instance);\n  const { branchIds } = resolution;\n  const version = loaded.right.version();',
   },
   {
     name: 'the trunk is appended to with any where exactly is needed',

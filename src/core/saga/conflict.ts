@@ -13,7 +13,8 @@ import {
 import { stateHash } from './reacting.js';
 import type { Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
-import type { PendingBranch } from './saga-view.js';
+import type { PartlyMerged, PendingBranch } from './saga-view.js';
+import type { StreamVersion } from '../stream.js';
 import type { SagaMergeRefusedRecord } from './saga-records.js';
 
 type RefusalCause = SagaMergeRefusedRecord['cause'];
@@ -53,14 +54,23 @@ interface Base<S, Ev extends AnyEvent> {
 type BaseOf<S, Ev extends AnyEvent> = (version: number) => E.Either<Refusal, Base<S, Ev>>;
 
 /** Many branches begin from few versions: each is looked at once. */
-const basesOf = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>, log: SagaLog<S, Ev>): BaseOf<S, Ev> => {
+const basesOf = <S, Ev extends AnyEvent>(
+  saga: Saga<S, Ev>,
+  log: SagaLog<S, Ev>,
+  since: StreamVersion,
+): BaseOf<S, Ev> => {
+  const laterCount = log.trunkSince(since).length;
+  const trunkFrom = (version: number): ReadonlyArray<Ev> => {
+    const all = log.trunkSince(version);
+    return laterCount === 0 ? all : all.slice(0, -laterCount);
+  };
   const known = new Map<number, E.Either<Refusal, Base<S, Ev>>>();
   const look = (version: number): E.Either<Refusal, Base<S, Ev>> => {
     const { state } = log.stateAt(version) as { readonly state: S };
     const hash = stateHash(saga, state);
     return E.isLeft(hash)
       ? E.left(unusable(hash.left))
-      : E.right({ state, hash: hash.right, trunkEvents: log.trunkSince(version) });
+      : E.right({ state, hash: hash.right, trunkEvents: trunkFrom(version) });
   };
   return (version) => {
     const base = known.get(version) ?? look(version);
@@ -107,25 +117,30 @@ const buildBranch = <S, Ev extends AnyEvent>(
   });
 };
 
-/** The conflict of branches that wait. Their bases must still be remembered by the log. */
+/**
+ * The conflict of branches that wait; with `partly`, as it was before a first part of them was merged. Their bases, and where that
+ * stood, must still be remembered by the log.
+ */
 export const buildConflict = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   log: SagaLog<S, Ev>,
   pending: ReadonlyArray<PendingBranch>,
+  partly?: PartlyMerged,
 ): E.Either<Refusal, BuiltConflict<S, Ev>> => {
   const view = log.view();
+  const { version, completed } = partly ?? view;
   const origin: Map<Ev, { readonly branch: PendingBranch; readonly index: number }> = new Map();
   const branches: Array<ConflictBranch<S, Ev>> = [];
-  const baseOf = basesOf(saga, log);
+  const baseOf = basesOf(saga, log, version);
   for (const one of pending) {
     const branch = buildBranch(saga, baseOf, one, origin);
     if (E.isLeft(branch)) return branch;
     branches.push(branch.right);
   }
   const parts = {
-    current: view.state,
+    current: partly === undefined ? view.state : (log.stateAt(version) as { readonly state: S }).state,
     branches: branches as unknown as ReadonlyNonEmptyArray<ConflictBranch<S, Ev>>,
-    completed: view.completed,
+    completed,
   };
   const conflict: Conflict<S, Ev> = deepFreezeWith(parts, 'released', log.released());
   return E.right({ pending, conflict, origin });

@@ -24,7 +24,8 @@ export const clonePending = (table: PendingTable): PendingTable => ({
   byMessage: new Map(table.byMessage),
 });
 
-const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
+/** The order in which branches are merged. */
+export const byBaseThenId = (a: PendingBranch, b: PendingBranch): number =>
   a.base !== b.base ? a.base - b.base : a.branchId < b.branchId ? -1 : 1;
 
 /** Sorted by base, then id. A value: later changes of the table do not change it. */

@@ -1,18 +1,19 @@
 /** The merge of a saga's pending branches as one append: pure, cheap, and thrown away when somebody else was first. */
 import * as E from 'fp-ts/lib/Either.js';
 import { thrownMessage } from '../fault.js';
-import { codecOf, encodeTagged, encodeWith } from '../codec.js';
-import { type BuiltConflict, buildConflict, type Refusal, refuse, unusable } from './conflict.js';
+import { codecOf, encodeTagged } from '../codec.js';
+import { type Answered, type Asked, askedOf, askTwice } from './asking.js';
+import { type Refusal, refuse, unusable } from './conflict.js';
 import { conversationOf } from '../conversation.js';
 import type { EventData, EventMetadata } from '../event.js';
 import { derivedId } from '../ids.js';
 import { deepFreeze, deepFreezeWith, hashOf, type Json } from '../json.js';
-import type { AnyEvent, Conflict, MergeAnswer, ReleasedMessage } from '../merge/merge.js';
+import type { AnyEvent, ReleasedMessage } from '../merge/merge.js';
 import { decideFates, leavesBefore, planCompensations, sortEvents } from './merge-fates.js';
 import { cancelRepeatedKeys, completedRecord, encodeMessages, type Instance } from './reacting.js';
 import { type AnyTimeout, type MergedInfo, type Reaction, recordTypes, type Saga } from './saga.js';
 import type { SagaLog } from './saga-log.js';
-import type { PendingBranch } from './saga-view.js';
+import type { PartlyMerged, PendingBranch } from './saga-view.js';
 import { type SagaMergedRecord, type SagaMergeRefusedRecord, withHeader } from './saga-records.js';
 import { encodeWishes, mergeWishes } from './saga-timeouts.js';
 import type { StreamVersion } from '../stream.js';
@@ -31,52 +32,6 @@ export type Resolution =
   /** The state at this base is no longer remembered: fold the stream anew, keeping all states. */
   | { readonly _tag: 'BaseForgotten'; readonly base: number };
 
-interface Answered<S, Ev extends AnyEvent> {
-  readonly answer: MergeAnswer<S, Ev>;
-  readonly state: Json;
-}
-
-/** Asks the merger; a throw, a refusal and a state that cannot be stored are all refusals. */
-const ask = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  conflict: Conflict<S, Ev>,
-): E.Either<Refusal, Answered<S, Ev>> => {
-  if (saga.merger === undefined)
-    return refuse('refused', `saga ${saga.name} has no merger, yet its stream holds branches`);
-  try {
-    const merged = saga.merger.merge(conflict);
-    if (E.isLeft(merged)) return E.left({ cause: 'refused', refused: merged.left });
-    const answer = merged.right;
-    const isTurnedAway = conflict.completed && answer.late === 'reject';
-    const state = encodeWith(
-      `${saga.name} state`,
-      saga.state,
-      isTurnedAway ? conflict.current : answer.state,
-    );
-    return E.isLeft(state) ? E.left(unusable(state.left)) : E.right({ answer, state: state.right });
-  } catch (thrown) {
-    return refuse('threw', `the merger threw: ${thrownMessage(thrown)}`);
-  }
-};
-
-/** Asks twice where that is wanted: a merger that answers differently uses a clock, random numbers or a global. */
-const askTwice = <S, Ev extends AnyEvent>(
-  saga: Saga<S, Ev>,
-  conflict: Conflict<S, Ev>,
-  checkDeterminism: boolean,
-): E.Either<Refusal, Answered<S, Ev>> => {
-  const first = ask(saga, conflict);
-  if (!checkDeterminism || E.isLeft(first)) return first;
-  const second = ask(saga, conflict);
-  const isSame = E.isRight(second) && hashOf(second.right.state) === hashOf(first.right.state);
-  return isSame
-    ? first
-    : refuse(
-        'notDeterministic',
-        'the merger answered the same conflict differently the second time; it must be a pure function',
-      );
-};
-
 interface Finished {
   readonly record: SagaMergedRecord;
   readonly accepted: ReadonlyArray<EventData>;
@@ -89,15 +44,17 @@ const defaultOnMerged = <S, Ev extends AnyEvent>(info: MergedInfo<S, Ev>): React
   complete: info.conflict.branches.some((branch) => branch.completes),
 });
 
-const finishOf = <S, Ev extends AnyEvent>(
+const followUp = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
-): ((info: MergedInfo<S, Ev>) => Reaction<Ev, AnyEvent, AnyTimeout>) => saga.onMerged ?? defaultOnMerged;
+  info: MergedInfo<S, Ev>,
+  wasTurnedAway: boolean,
+): Reaction<Ev, AnyEvent, AnyTimeout> => (wasTurnedAway ? {} : (saga.onMerged ?? defaultOnMerged)(info));
 
 const finish = <S, Ev extends AnyEvent>(
   saga: Saga<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
-  built: BuiltConflict<S, Ev>,
+  { built, whole }: Asked<S, Ev>,
   { answer, state }: Answered<S, Ev>,
 ): E.Either<Refusal, Finished> => {
   const { conflict, pending } = built;
@@ -120,21 +77,21 @@ const finish = <S, Ev extends AnyEvent>(
     mergeId,
     sagaId: instance.sagaId,
     epoch,
-    conflict,
+    conflict: whole ?? conflict,
     completed: conflict.completed && late !== 'reopen',
   };
   const info: MergedInfo<S, Ev> = deepFreezeWith(parts, 'released', () => [
     ...(late === 'reopen' ? [] : conflict.released),
     ...fates.right.released.map((message) => deepFreeze({ ...message, version: at })),
   ]);
-  const finishes = late !== 'reject' && pending.length === view.pending.length;
-  const reaction: Reaction<Ev, AnyEvent, AnyTimeout> = finishes ? finishOf(saga)(info) : {};
+  const wasTurnedAway = late === 'reject' && (log.partlyMerged()?.rejected ?? true);
+  const reaction = whole === undefined ? {} : followUp(saga, info, wasTurnedAway);
   const sends = encodeMessages(saga, [mergeId], (reaction.send ?? []) as ReadonlyArray<AnyEvent>);
   if (E.isLeft(sends)) return E.left(unusable(sends.left));
   const wishes = encodeWishes(saga, [mergeId], reaction);
   if (E.isLeft(wishes)) return E.left(unusable(wishes.left));
   const timeouts = mergeWishes({ table: log.timeouts(), late }, pending, wishes.right);
-  const compensations = planCompensations(saga, info);
+  const compensations = whole === undefined ? E.right([]) : planCompensations(saga, info);
   if (E.isLeft(compensations)) return compensations;
   const conversation = conversationOf(pending);
   const after = encodeAfter(saga, mergeId, epoch, reaction.events ?? [], conversation);
@@ -238,10 +195,10 @@ const attempt = <S, Ev extends AnyEvent>(
   checkDeterminism: boolean,
 ): E.Either<Refusal, Finished> => {
   try {
-    const built = buildConflict(saga, log, pending);
-    if (E.isLeft(built)) return built;
-    const answered = askTwice(saga, built.right.conflict, checkDeterminism);
-    return E.isLeft(answered) ? answered : finish(saga, instance, log, built.right, answered.right);
+    const asked = askedOf(saga, log, pending);
+    if (E.isLeft(asked)) return asked;
+    const answered = askTwice(saga, asked.right.built.conflict, checkDeterminism);
+    return E.isLeft(answered) ? answered : finish(saga, instance, log, asked.right, answered.right);
   } catch (thrown) {
     // A bug of the saga's must not keep the saga from being seen as parked.
     return refuse(
@@ -254,7 +211,7 @@ const attempt = <S, Ev extends AnyEvent>(
 export interface ResolveOptions {
   /**
    * Only these of the branches that wait, where one append cannot hold them all. Until the others are merged too, the versions still
-   * disagree: `onMerged` is not asked, and the saga does not complete. Default: all.
+   * disagree: `onMerged` and `compensate` are not asked, and the saga does not complete. Default: all.
    */
   readonly branchIds?: ReadonlyArray<string> | undefined;
   /** Ask the merger twice, and refuse where the answers differ. Default false. */
@@ -268,12 +225,14 @@ export interface ResolveOptions {
 const tookTooLong = (ms = 0): string =>
   `the merge took longer than ${ms} ms; a merger is a small calculation, without loops that may not end`;
 
-/** The branches to be merged first where one append cannot hold all: those that complete the saga last, so that the last merge sees one. */
-export const firstBranches = (pending: ReadonlyArray<PendingBranch>, count: number): ReadonlyArray<string> =>
-  [...pending]
-    .sort((a, b) => Number(a.completes) - Number(b.completes))
-    .slice(0, count)
-    .map(({ branchId }) => branchId);
+/** Versions whose states the merge needs. */
+const basesOf = (
+  pending: ReadonlyArray<PendingBranch>,
+  partly: PartlyMerged | undefined,
+): ReadonlyArray<number> => [
+  ...[...pending, ...(partly?.branches ?? [])].map(({ base }) => base),
+  ...(partly === undefined ? [] : [partly.version]),
+];
 
 /** Merges branches that wait on the log's view. The events of the answer are one append at exactly that view's version. */
 export const resolvePending = <S, Ev extends AnyEvent>(
@@ -285,8 +244,8 @@ export const resolvePending = <S, Ev extends AnyEvent>(
   const { pending: all, version } = log.view();
   const only = wanted && new Set(wanted);
   const pending = only === undefined ? all : all.filter(({ branchId }) => only.has(branchId));
-  const forgotten = pending.find(({ base }) => log.stateAt(base) === undefined);
-  if (forgotten !== undefined) return { _tag: 'BaseForgotten', base: forgotten.base };
+  const forgotten = basesOf(pending, log.partlyMerged()).find((base) => log.stateAt(base) === undefined);
+  if (forgotten !== undefined) return { _tag: 'BaseForgotten', base: forgotten };
   const branchIds = pending.map(({ branchId }) => branchId);
   const compute = (): E.Either<Refusal, Finished> => attempt(saga, instance, log, pending, checkDeterminism);
   const inTime = timeLimit === undefined ? { value: compute() } : timeLimit.run(compute);

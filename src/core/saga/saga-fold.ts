@@ -17,7 +17,15 @@ import {
   takeWishes,
   type TimeoutTable,
 } from './saga-timeouts.js';
-import type { EvolveFailed, LogEvent, OwedCompensation, Parked, TrunkEvent } from './saga-view.js';
+import type {
+  EvolveFailed,
+  LogEvent,
+  OwedCompensation,
+  Parked,
+  PartlyMerged,
+  PendingBranch,
+  TrunkEvent,
+} from './saga-view.js';
 import type { StreamVersion } from '../stream.js';
 
 export interface Compensation extends OwedCompensation {
@@ -32,6 +40,8 @@ export interface SagaFold<S, Ev extends AnyEvent> {
   completed: boolean;
   parked: Parked | undefined;
   readonly pending: PendingTable;
+  /** Undefined unless branches wait that an append of their merge could not hold. */
+  partly: PartlyMerged | undefined;
   /** Messages that have left in this epoch, and their keys. */
   released: ReleasedMessage[];
   sentKeys: Set<string>;
@@ -54,6 +64,7 @@ export const emptyFold = <S, Ev extends AnyEvent>(saga: Saga<S, Ev>): SagaFold<S
   completed: false,
   parked: undefined,
   pending: emptyPending(),
+  partly: undefined,
   released: [],
   sentKeys: new Set(),
   allReleased: [],
@@ -167,8 +178,30 @@ const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaState
   fold.parked = undefined;
 };
 
+/** What is left of the merge that this record is a part of, once the branches that it resolves wait no more. */
+const partlyMerged = (
+  { partly, pending, completed }: AnyFold,
+  event: LogEvent,
+  { accepted, added, late }: records.SagaMergedRecord,
+  resolved: ReadonlyArray<PendingBranch>,
+): PartlyMerged | undefined =>
+  pending.byId.size === 0
+    ? undefined
+    : {
+        version: partly?.version ?? ((event.version - 1 - accepted.length - added) as StreamVersion),
+        completed: partly?.completed ?? completed,
+        branches: [...(partly?.branches ?? []), ...resolved],
+        rejected: (partly?.rejected ?? true) && late === 'reject',
+      };
+
 const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedRecord, state: unknown): void => {
   const branches = new Map(fold.pending.byId);
+  for (const id of merged.resolves) {
+    fold.merged.add(id);
+    dropPending(fold.pending, branches.get(id));
+  }
+  const resolved = merged.resolves.flatMap((id) => branches.get(id) ?? []);
+  fold.partly = partlyMerged(fold, event, merged, resolved);
   if (merged.late === 'reopen') {
     fold.epoch = merged.epoch;
     fold.completed = false;
@@ -177,10 +210,6 @@ const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedReco
     fold.timeouts.keys.clear();
   }
   fold.state = state;
-  for (const id of merged.resolves) {
-    fold.merged.add(id);
-    dropPending(fold.pending, branches.get(id));
-  }
   for (const id of merged.handled) {
     fold.handled.add(id);
     endTimeout(fold.timeouts, id, 'delivered', event.version);

@@ -6,7 +6,7 @@ import { listPending, lowestBase } from './pending-branches.js';
 import type { Saga } from './saga.js';
 import { emptyFold, type SagaFold, step, type StepFailed } from './saga-fold.js';
 import { type TimeoutEntry, type TimeoutTable, waitingTimeouts } from './saga-timeouts.js';
-import type { LogEvent, Owed, SagaUnreadable, SagaView } from './saga-view.js';
+import type { LogEvent, Owed, PartlyMerged, SagaUnreadable, SagaView } from './saga-view.js';
 import { noEvents, type StreamVersion } from '../stream.js';
 
 /** How many of the last versions a log remembers the state of; an older base is folded anew. */
@@ -30,6 +30,8 @@ export interface SagaLog<S = unknown, Ev extends AnyEvent = AnyEvent> {
   /** The state at a version; `undefined` where it is too long ago to be remembered. */
   readonly stateAt: (version: number) => { readonly state: S } | undefined;
   readonly trunkSince: (version: number) => ReadonlyArray<Ev>;
+  /** A merge that is not done yet, because one append could not hold it. */
+  readonly partlyMerged: () => PartlyMerged | undefined;
   /** Somebody decides on this version, which the log holds: it remembers what that takes until the answer is called. */
   readonly hold: (version: number) => () => void;
   /** What a decision on this version would move past; `undefined` where that is too long ago to be remembered. */
@@ -51,6 +53,9 @@ const after = <A extends { readonly version: number }>(
   return all.slice(from);
 };
 
+const basesOfParts = (partly: PartlyMerged | undefined): ReadonlyArray<number> =>
+  partly === undefined ? [] : [partly.version, ...partly.branches.map(({ base }) => base)];
+
 /** What a log remembers of versions that may be the base of something in flight. */
 const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: number) => {
   const states = new Map<number, S>([[0, fold.state]]);
@@ -62,7 +67,7 @@ const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: numbe
   let trunkMax = 2 * keepStates;
 
   const forget = (version: number): void => {
-    const bases = [...held.keys(), lowestBase(fold.pending)];
+    const bases = [...held.keys(), lowestBase(fold.pending), ...basesOfParts(fold.partly)];
     const through = Math.min(version - keepStates, ...bases.map((base) => base - 1));
     for (; forgottenThrough < through; forgottenThrough += 1) states.delete(forgottenThrough + 1);
     if (fold.trunk.length > trunkMax) {
@@ -136,6 +141,7 @@ export const sagaLog = <S, Ev extends AnyEvent>(
       return () => released.slice(0, count);
     },
     stateAt: remembered.stateAt,
+    partlyMerged: () => fold.partly,
     trunkSince: (since) => after(fold.trunk, since).map(({ event }) => event),
     hold: remembered.hold,
     passedSince: (since) => remembered.passed(version - since),

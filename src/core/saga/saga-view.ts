@@ -36,6 +36,18 @@ export interface Parked extends records.SagaMergeRefusedRecord {
   readonly version: StreamVersion;
 }
 
+/** A merge that one append could not hold: some of its branches are merged, the others wait. */
+export interface PartlyMerged {
+  /** Where the stream stood before the first part. */
+  readonly version: StreamVersion;
+  /** Whether the saga had completed by then. */
+  readonly completed: boolean;
+  /** Those that are merged. */
+  readonly branches: ReadonlyArray<PendingBranch>;
+  /** Whether all of them were turned away. */
+  readonly rejected: boolean;
+}
+
 /** A saga as its stream stood at `version`. A value: later records do not change it. */
 export interface SagaView<S = unknown> {
   readonly version: StreamVersion;

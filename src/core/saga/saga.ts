@@ -206,7 +206,7 @@ interface SagaOptions<
   readonly commuting?: { readonly [K in keyof Es]?: ReadonlyArray<keyof Es & string> };
   /**
    * Finishes what no single writer could see. Default: completes if a branch wanted to. Where the branches together are more than one
-   * append may hold, they are merged in several, and this is asked with the last, whose conflict holds the branches that were left.
+   * append may hold, they are merged in several, and this is asked with the last, and told as if it had been one.
    */
   readonly onMerged?: (
     merged: MergedInfo<DataOf<C>, TaggedOf<Es>>,

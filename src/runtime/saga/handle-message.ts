@@ -61,9 +61,19 @@ const diverge = async <S, Ev extends AnyEvent>(
   return merged(work, record.right.eventId);
 };
 
+/** Whether the branch waits; of a merge in parts, the first may have taken it in before another was refused. */
+const isWaiting = async <S, Ev extends AnyEvent>(
+  { loader }: SagaShell<S, Ev>,
+  instance: Instance,
+  branchId: string,
+): Promise<boolean> => {
+  const loaded = await loader.load(instance);
+  return E.isLeft(loaded) || loaded.right.view().pending.some((branch) => branch.branchId === branchId);
+};
+
 /** The branch is recorded: merges, unless somebody else does. */
 const merged = async <S, Ev extends AnyEvent>(
-  { instance, resolve }: Handling<S, Ev>,
+  { shell, instance, resolve }: Handling<S, Ev>,
   branchId: string,
   wishes: ResolveWishes = {},
 ): Promise<Result> => {
@@ -71,7 +81,8 @@ const merged = async <S, Ev extends AnyEvent>(
   // The work is safe whatever happened to the merge: it is owed, and the message is acknowledged.
   if (E.isLeft(resolved) || resolved.right._tag === 'Contended')
     return E.right({ _tag: 'Branched', branchId, isParked: false });
-  if (resolved.right._tag === 'Parked') return E.right({ _tag: 'Branched', branchId, isParked: true });
+  if (resolved.right._tag === 'Parked' && (await isWaiting(shell, instance, branchId)))
+    return E.right({ _tag: 'Branched', branchId, isParked: true });
   return E.right({ _tag: 'Merged', branchId });
 };
 

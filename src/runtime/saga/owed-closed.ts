@@ -19,8 +19,8 @@ export const unlessClosed = <L extends { readonly _tag: string }, A>(
 
 export type UnreadableSaga = Parameters<NonNullable<SagaHooks['onUnreadable']>>[0]['error'];
 
-/** These are about one saga alone, and stay until its code or its stream is mended. */
-const unreadableTags: ReadonlySet<string> = new Set(['SagaUnreadable', 'SagaTruncated']);
+/** These are about one saga alone, and stay until its code, its stream or the store's limits are mended. */
+const unreadableTags: ReadonlySet<string> = new Set(['SagaUnreadable', 'SagaTruncated', 'LimitExceeded']);
 
 /** Does work on one saga. Answers why the saga cannot be read, if so; whatever else is thrown goes on. */
 export const unlessUnreadable = async (work: () => Promise<void>): Promise<UnreadableSaga | undefined> => {

@@ -2,7 +2,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { AnyEvent } from '../../core/merge/merge.js';
 import type { Instance } from '../../core/saga/reacting.js';
-import { firstBranches, type Resolution, resolvePending } from '../../core/saga/resolving.js';
+import { type Resolution, resolvePending } from '../../core/saga/resolving.js';
 import type { SagaLog } from '../../core/saga/saga-log.js';
 import { exactly, type StreamVersion } from '../../core/stream.js';
 import { delayAfter, type RetryPolicy } from '../../core/retry.js';
@@ -24,23 +24,30 @@ export type ResolveConflict = (
   options?: ResolveWishes,
 ) => Promise<E.Either<ResolveError, Resolved>>;
 
-/** Merges at most `count` branches on the log at hand, or on the whole stream where a base is too long ago for it. */
+/**
+ * Merges at most `count` branches on the log at hand, or on the whole stream where a base is too long ago for it. Undefined where
+ * nothing waits any more on what was read.
+ */
 const computeMerge = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
   log: SagaLog<S, Ev>,
   count: number,
-): Promise<E.Either<ResolveError, Exclude<Resolution, { _tag: 'BaseForgotten' }>>> => {
+): Promise<E.Either<ResolveError, Exclude<Resolution, { _tag: 'BaseForgotten' }> | undefined>> => {
   const { saga, checkDeterminism, mergeLimit: timeLimit } = shell;
-  const { pending } = log.view();
-  const branchIds = pending.length > count ? firstBranches(pending, count) : undefined;
-  const options = { branchIds, checkDeterminism, timeLimit };
-  const resolution = resolvePending(saga, instance, log, options);
-  if (resolution._tag !== 'BaseForgotten') return E.right(resolution);
+  const mergeOn = (on: SagaLog<S, Ev>): Resolution | undefined => {
+    const { pending } = on.view();
+    if (pending.length === 0) return undefined;
+    const part = pending.length > count ? pending.slice(0, count) : undefined;
+    const branchIds = part?.map(({ branchId }) => branchId);
+    return resolvePending(saga, instance, on, { branchIds, checkDeterminism, timeLimit });
+  };
+  const resolution = mergeOn(log);
+  if (resolution?._tag !== 'BaseForgotten') return E.right(resolution);
   const whole = await shell.loader.loadWhole(instance);
   if (E.isLeft(whole)) return whole;
-  const again = resolvePending(saga, instance, whole.right, options);
-  if (again._tag === 'BaseForgotten')
+  const again = mergeOn(whole.right);
+  if (again?._tag === 'BaseForgotten')
     throw new Error(`a whole log of ${instance.streamName} does not hold version ${again.base}`);
   return E.right(again);
 };
@@ -71,6 +78,8 @@ const tryOnce = async <S, Ev extends AnyEvent>(
   const computed = await computeMerge(shell, instance, loaded.right, count);
   if (E.isLeft(computed)) return computed;
   const resolution = computed.right;
+  // Somebody merged while the whole stream was read.
+  if (resolution === undefined) return E.right(undefined);
   // The kept log is shared, and may have moved on since: what counts is the version the merge was computed on.
   const { version, branchIds } = resolution;
   const { streamName } = instance;
@@ -90,28 +99,38 @@ const tryOnce = async <S, Ev extends AnyEvent>(
   return E.right({ _tag: 'Merged', mergeId: resolution.mergeId, branchIds });
 };
 
+/** How far a merge has come that one append cannot hold. */
+interface Parts {
+  /** Branches in one append, at most. */
+  count: number;
+  merged: Extract<Resolved, { _tag: 'Merged' }> | undefined;
+}
+
 /** One attempt, in as many appends as the branches need; each holds half as many as were too much for one. */
 const tryInParts = async <S, Ev extends AnyEvent>(
   shell: SagaShell<S, Ev>,
   instance: Instance,
   wishes: ResolveWishes,
   lease: MergeLease,
+  parts: Parts,
 ): Promise<E.Either<ResolveError, Resolved | undefined>> => {
-  let count = Infinity;
-  let merged: Extract<Resolved, { _tag: 'Merged' }> | undefined;
-  for (;;) {
-    const result = await tryOnce(shell, instance, wishes, lease, count);
+  // Ends: each round merges some of what waits, or tries fewer of them.
+  for (let isFirst = true; ; isFirst = false) {
+    // What this process knows of is in the fold once a part is merged; others may have been first with the next.
+    const { force = false } = wishes;
+    const result = await tryOnce(shell, instance, isFirst ? wishes : { force }, lease, parts.count);
     if (E.isLeft(result)) return result;
     const resolved = result.right;
     if (resolved === undefined) return E.right(undefined);
     if ('tooMuch' in resolved) {
-      count = Math.ceil(resolved.tooMuch / 2);
+      parts.count = Math.ceil(resolved.tooMuch / 2);
       continue;
     }
     if (resolved._tag !== 'Merged')
-      return E.right(resolved._tag === 'Nothing' ? (merged ?? resolved) : resolved);
-    merged = { ...resolved, branchIds: [...(merged?.branchIds ?? []), ...resolved.branchIds] };
-    if (resolved.branchIds.length < count) return E.right(merged);
+      return E.right(resolved._tag === 'Nothing' ? (parts.merged ?? resolved) : resolved);
+    const branchIds = [...new Set([...(parts.merged?.branchIds ?? []), ...resolved.branchIds])];
+    parts.merged = { ...resolved, branchIds };
+    if (resolved.branchIds.length < parts.count) return E.right(parts.merged);
   }
 };
 
@@ -131,16 +150,17 @@ const resolve = async <S, Ev extends AnyEvent>(
   lease: MergeLease,
 ): Promise<E.Either<ResolveError, Resolved>> => {
   const { force = false } = wishes;
+  const parts: Parts = { count: Infinity, merged: undefined };
   for (let attempt = 1; attempt <= mergePolicy.attemptsMax; attempt += 1) {
     const mayMerge = attempt <= shell.leaseAfter || (await lease.acquire());
     if (mayMerge) {
-      const result = await tryInParts(shell, instance, attempt === 1 ? wishes : { force }, lease);
+      const result = await tryInParts(shell, instance, attempt === 1 ? wishes : { force }, lease, parts);
       if (E.isLeft(result)) return result;
       if (result.right !== undefined) return E.right(result.right);
     } else {
       const pending = await isPending(shell, instance);
       if (E.isLeft(pending)) return pending;
-      if (!pending.right) return E.right({ _tag: 'Nothing' });
+      if (!pending.right) return E.right(parts.merged ?? { _tag: 'Nothing' });
     }
     await shell.environment.sleep(delayAfter(mergePolicy, attempt, shell.environment.random));
   }

@@ -6,7 +6,7 @@ import type { Instance, ReactError } from '../../core/saga/reacting.js';
 import type { Saga } from '../../core/saga/saga.js';
 import type { SagaTruncated, SagaUnreadable } from '../../core/saga/saga-view.js';
 import type { InvalidName, StreamVersion, Tenant } from '../../core/stream.js';
-import type { AppendError, EventStore } from '../../store/event-store.js';
+import type { AppendError, EventStore, LimitExceeded } from '../../store/event-store.js';
 import type { RetryPolicy } from '../../core/retry.js';
 import type { Environment } from '../environment.js';
 import type { ConcurrencyConflict } from '../aggregate/concurrency-conflict.js';
@@ -67,10 +67,10 @@ export interface SagaHooks {
     readonly branchIds: ReadonlyArray<string>;
     readonly reason: string;
   }) => void;
-  /** A follower met a saga that cannot be read. It goes on with the others, and its checkpoint waits for this one. */
+  /** A follower met a saga that cannot be read, or whose merge is more than the store takes. It goes on with the others, and its checkpoint waits for this one. */
   readonly onUnreadable?: (notice: {
     readonly streamName: string;
-    readonly error: SagaUnreadable | SagaTruncated;
+    readonly error: SagaUnreadable | SagaTruncated | LimitExceeded;
   }) => void;
   /** A message on its way out, or a timeout, has used up its attempts. The saga's later ones wait behind it; other sagas go on. */
   readonly onDeliveryParked?: (notice: DeliveryParkedNotice) => void;

@@ -215,7 +215,12 @@ export const sagaLoader = <S, Ev extends AnyEvent>(
       const kept = touch(instance);
       return kept.log.version() >= version ? E.right(kept.log) : readOf(instance, kept);
     },
-    loadWhole: (instance) => catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER)),
+    loadWhole: async (instance) => {
+      const whole = await catchUp(store, instance, sagaLog(saga, Number.MAX_SAFE_INTEGER));
+      const kept = touch(instance);
+      if (E.isRight(whole) && whole.right.version() > kept.log.version()) kept.isBehind = true;
+      return whole;
+    },
     append: async (instance, expected, events, { tailMax = 0, fence } = {}) => {
       const kept = touch(instance);
       const { tenant, streamName } = instance;
