@@ -137,11 +137,17 @@ export const buildConflict = <S, Ev extends AnyEvent>(
     if (E.isLeft(branch)) return branch;
     branches.push(branch.right);
   }
+  const released = log.released();
+  const releasedThen = (): ReturnType<typeof released> => released().filter((one) => one.version <= version);
   const parts = {
     current: partly === undefined ? view.state : (log.stateAt(version) as { readonly state: S }).state,
     branches: branches as unknown as ReadonlyNonEmptyArray<ConflictBranch<S, Ev>>,
     completed,
   };
-  const conflict: Conflict<S, Ev> = deepFreezeWith(parts, 'released', log.released());
+  const conflict: Conflict<S, Ev> = deepFreezeWith(
+    parts,
+    'released',
+    partly === undefined ? released : releasedThen,
+  );
   return E.right({ pending, conflict, origin });
 };

@@ -174,6 +174,8 @@ const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaState
   const known = fold.merged.has(branch.branchId) || fold.handled.has(branch.cause.messageId);
   if (known || byId.has(branch.branchId) || byMessage.has(branch.cause.messageId)) return;
   const metadata = carriedOn(event.metadata, branch.cause.messageId);
+  // The rest of a merge in parts may have become void: this is another conflict.
+  if (byId.size === 0) fold.partly = undefined;
   addPending(fold.pending, { ...branch, version: event.version, metadata });
   fold.parked = undefined;
 };
