@@ -122,6 +122,7 @@ const words = {
   conflicts: 'conflicts',
   fastForwards: 'fast-forwards',
   merges: 'merges',
+  mergesInParts: 'of them parts of what one append could not hold',
   branchesMerged: 'branches merged',
   refusals: 'merges refused, mended later',
   leases: 'appends under a lease',

@@ -125,6 +125,12 @@ export const mutants: ReadonlyArray<Mutant> = [
     replace: 'reaction.complete === true,',
   },
   {
+    name: 'a part of a merge is followed up although branches still wait',
+    file: 'src/core/saga/asking.ts',
+    find: 'return E.right({ built: built.right, whole: undefined });',
+    replace: 'return E.right({ built: built.right, whole: conflict });',
+  },
+  {
     name: 'a branch is taken to begin at the tip of the trunk',
     file: 'src/core/saga/conflict.ts',
     find: 'const { state } = log.stateAt(version) as',

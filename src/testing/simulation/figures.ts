@@ -16,6 +16,8 @@ export interface SimulationFigures {
   conflicts: number;
   fastForwards: number;
   merges: number;
+  /** Merges that left branches for another append, since one could not hold them all. */
+  mergesInParts: number;
   branchesMerged: number;
   refusals: number;
   /** Appends under a lease, and those that were refused because the lease was lost. */
@@ -63,6 +65,7 @@ export const noFigures = (): SimulationFigures => ({
   conflicts: 0,
   fastForwards: 0,
   merges: 0,
+  mergesInParts: 0,
   branchesMerged: 0,
   refusals: 0,
   leases: 0,

@@ -223,6 +223,12 @@ export const watchStream = (now: () => number = () => 0): StreamWatch => {
       must(!compensations.has(id), () => `compensation ${id} was planned twice`);
       compensations.set(id, { failures: 0, appliedAt: undefined, isParked: false });
     }
+    const isFollowedUp =
+      merged.sends.length > 0 || merged.compensations.length > 0 || place < events.length - 1;
+    must(
+      pending.size === 0 || !isFollowedUp,
+      () => 'a merge was followed up while branches of it still waited',
+    );
     const last = events[events.length - 1];
     if (last?.type === recordTypes.sagaCompleted) complete(last);
   };

@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { memoryStore, type MemoryStore } from '../../adapters/memory/index.js';
 import type { EventData } from '../../core/event.js';
 import { recordTypes } from '../../core/saga/saga.js';
+import type { SagaMergedRecord } from '../../core/saga/saga-records.js';
 import { dice } from '../../runtime/dice.js';
 import type { EventStore } from '../../store/event-store.js';
 import type { Fence, Leases } from '../../store/leases.js';
@@ -87,16 +88,36 @@ const isJoint = (events: ReadonlyArray<EventData>): boolean =>
   new Set(events.map(({ metadata }) => metadata.causationId)).size > 1 &&
   events.every(({ type }) => type !== recordTypes.sagaMerged);
 
+interface AppendWatch {
+  readonly broken: World['broken'];
+  readonly onJoint: () => void;
+  readonly onPart: () => void;
+  /** A merge of more is more than an append may hold. */
+  readonly branchesMax: number;
+}
+
+/** How many branches a merge may take in: in one of eight simulations few. Of the seed and not drawn, so that the dice fall as they would. */
+const mergeBranchesMax = (seed: number): number =>
+  seed % 8 === 5 ? 1 + (Math.floor(seed / 8) % 3) : Infinity;
+
+const branchesIn = (events: ReadonlyArray<EventData>): number => {
+  const merged = events.find(({ type }) => type === recordTypes.sagaMerged);
+  return merged === undefined ? 0 : (merged.data as unknown as SagaMergedRecord).resolves.length;
+};
+
 /** Watches every append that is really made. */
 const watchedAppend =
   (
     raw: MemoryStore,
     watchOf: World['watchOf'],
     isHeld: (fence: Fence) => boolean,
-    { broken, onJoint }: { readonly broken: World['broken']; readonly onJoint: () => void },
+    { broken, onJoint, onPart, branchesMax }: AppendWatch,
   ): EventStore['append'] =>
   (request) =>
   async () => {
+    const found = branchesIn(request.events);
+    if (found > branchesMax)
+      return E.left({ _tag: 'LimitExceeded', limit: 'batchBytesMax', max: branchesMax, found });
     const answer = await raw.append(request)();
     if (E.isLeft(answer) || answer.right.idempotent || request.events.length === 0) return answer;
     const { fence, streamName, events } = request;
@@ -106,6 +127,7 @@ const watchedAppend =
     const before = answer.right.version - events.length;
     const problem = watchOf(streamName).appended(events, before);
     if (problem !== undefined) broken(`${streamName}, version ${before + 1}: ${problem}`);
+    if (found > 0 && watchOf(streamName).pending.size > 0) onPart();
     return answer;
   };
 
@@ -167,7 +189,12 @@ export const makeWorld = (seed: number, chooseFaults: (random: () => number) => 
     onEnqueued: () => void (figures.enqueued += 1),
     onParked: () => void (figures.parked += 1),
   });
-  const watched = { broken, onJoint: () => void (figures.jointAppends += 1) };
+  const watched: AppendWatch = {
+    broken,
+    onJoint: () => void (figures.jointAppends += 1),
+    onPart: () => void (figures.mergesInParts += 1),
+    branchesMax: mergeBranchesMax(seed),
+  };
   const world: World = {
     time,
     trace,
