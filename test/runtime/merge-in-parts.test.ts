@@ -55,6 +55,16 @@ const tells = (send: ReturnType<typeof to>, count: number, bytes: number) =>
     send('Tell', { text: `${index} ${'x'.repeat(bytes)}`, once: false }),
   );
 
+/** The saga whose `onMerged` tells in `asked` how many branches it was asked with. */
+const counting = (asked: number[], base = basketSaga()): never =>
+  ({
+    ...base,
+    onMerged: ({ conflict }: { readonly conflict: { readonly branches: ReadonlyArray<unknown> } }) => {
+      asked.push(conflict.branches.length);
+      return {};
+    },
+  }) as never;
+
 const small = () => memoryStore({ limits: { eventBytesMax: 6_000, batchBytesMax: 8_000 } });
 
 describe('branches that together are more than one append may hold', () => {
@@ -282,18 +292,12 @@ describe('what follows from a merge in parts', () => {
           late,
         }),
       );
-      const saga = {
-        ...basketSaga({ merge }),
-        onMerged: ({ conflict }: { readonly conflict: { readonly branches: ReadonlyArray<unknown> } }) => {
-          asked.push(conflict.branches.length);
-          return {};
-        },
-      };
+      const saga = counting(asked, basketSaga({ merge }));
       await withBranches(store, [
         send('Finish'),
         ...Array.from({ length: 4 }, (_, index) => send('Add', { by: 2 ** index })),
       ]);
-      await toPromise(sagaRuntime(saga as never, { store: takingAtMost(store, max) }).resolve(sagaId));
+      await toPromise(sagaRuntime(saga, { store: takingAtMost(store, max) }).resolve(sagaId));
       const { state, completed, epoch, pending } = await viewOf(store, sagaId);
       return { count: (state as Basket).count, completed, epoch, pending, asked: asked.at(-1) };
     };
@@ -327,13 +331,7 @@ describe('merging in parts beside others', () => {
     const sagaId = freshId();
     const send = to(sagaId);
     const asked: number[] = [];
-    const saga = {
-      ...basketSaga(),
-      onMerged: ({ conflict }: { readonly conflict: { readonly branches: ReadonlyArray<unknown> } }) => {
-        asked.push(conflict.branches.length);
-        return {};
-      },
-    } as never;
+    const saga = counting(asked);
     const busy = sagaRuntime(basketSaga(), { store });
     await toPromise(busy.handle(send('Add', { by: 1 })));
     // Its branch begins too long ago to be remembered, and it dies before it can merge.

@@ -51,13 +51,14 @@ const keyIn = (row: Row): StreamKey => ({
   streamName: text(row, 'stream') as StreamName,
 });
 
+const secondsLength = '2026-01-31T23:59:59'.length;
+const millisecondsLength = secondsLength + '.000'.length;
+
 /** UTC as `to_json` writes it, in quotes and without zeros at the end. Whatever the session's `datestyle`. */
 const instantOf = (json: string): string => {
   const instant = json.slice(1, -1);
   return `${instant.length === secondsLength ? `${instant}.000` : instant.padEnd(millisecondsLength, '0')}Z`;
 };
-const secondsLength = '2026-01-31T23:59:59'.length;
-const millisecondsLength = secondsLength + '.000'.length;
 
 const eventOf = (row: Row, { tenant, streamName }: StreamKey): RecordedEvent => ({
   eventId: text(row, 'event_id'),

@@ -226,7 +226,7 @@ const tookTooLong = (ms = 0): string =>
   `the merge took longer than ${ms} ms; a merger is a small calculation, without loops that may not end`;
 
 /** Versions whose states the merge needs. */
-const basesOf = (
+const versionsNeeded = (
   pending: ReadonlyArray<PendingBranch>,
   partly: PartlyMerged | undefined,
 ): ReadonlyArray<number> => [
@@ -244,7 +244,9 @@ export const resolvePending = <S, Ev extends AnyEvent>(
   const { pending: all, version } = log.view();
   const only = wanted && new Set(wanted);
   const pending = only === undefined ? all : all.filter(({ branchId }) => only.has(branchId));
-  const forgotten = basesOf(pending, log.partlyMerged()).find((base) => log.stateAt(base) === undefined);
+  const forgotten = versionsNeeded(pending, log.partlyMerged()).find(
+    (base) => log.stateAt(base) === undefined,
+  );
   if (forgotten !== undefined) return { _tag: 'BaseForgotten', base: forgotten };
   const branchIds = pending.map(({ branchId }) => branchId);
   const compute = (): E.Either<Refusal, Finished> => attempt(saga, instance, log, pending, checkDeterminism);

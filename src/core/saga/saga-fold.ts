@@ -184,17 +184,20 @@ const onBranch = (fold: AnyFold, event: LogEvent, branch: records.MergeSagaState
 const partlyMerged = (
   { partly, pending, completed }: AnyFold,
   event: LogEvent,
-  { accepted, added, late }: records.SagaMergedRecord,
-  resolved: ReadonlyArray<PendingBranch>,
-): PartlyMerged | undefined =>
-  pending.byId.size === 0
-    ? undefined
-    : {
-        version: partly?.version ?? ((event.version - 1 - accepted.length - added) as StreamVersion),
-        completed: partly?.completed ?? completed,
-        branches: [...(partly?.branches ?? []), ...resolved],
-        rejected: (partly?.rejected ?? true) && late === 'reject',
-      };
+  { resolves, accepted, added, late }: records.SagaMergedRecord,
+  branches: ReadonlyMap<string, PendingBranch>,
+): PartlyMerged | undefined => {
+  if (pending.byId.size === 0) return undefined;
+  const resolved = resolves.flatMap((id) => branches.get(id) ?? []);
+  const version = partly?.version ?? ((event.version - 1 - accepted.length - added) as StreamVersion);
+  return {
+    version,
+    completed: partly?.completed ?? completed,
+    branches: [...(partly?.branches ?? []), ...resolved],
+    lowestBase: resolved.reduce((lowest, { base }) => Math.min(lowest, base), partly?.lowestBase ?? version),
+    rejected: (partly?.rejected ?? true) && late === 'reject',
+  };
+};
 
 const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedRecord, state: unknown): void => {
   const branches = new Map(fold.pending.byId);
@@ -202,8 +205,7 @@ const onMerged = (fold: AnyFold, event: LogEvent, merged: records.SagaMergedReco
     fold.merged.add(id);
     dropPending(fold.pending, branches.get(id));
   }
-  const resolved = merged.resolves.flatMap((id) => branches.get(id) ?? []);
-  fold.partly = partlyMerged(fold, event, merged, resolved);
+  fold.partly = partlyMerged(fold, event, merged, branches);
   if (merged.late === 'reopen') {
     fold.epoch = merged.epoch;
     fold.completed = false;

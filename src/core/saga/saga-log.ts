@@ -53,9 +53,6 @@ const after = <A extends { readonly version: number }>(
   return all.slice(from);
 };
 
-const basesOfParts = (partly: PartlyMerged | undefined): ReadonlyArray<number> =>
-  partly === undefined ? [] : [partly.version, ...partly.branches.map(({ base }) => base)];
-
 /** What a log remembers of versions that may be the base of something in flight. */
 const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: number) => {
   const states = new Map<number, S>([[0, fold.state]]);
@@ -67,7 +64,7 @@ const memory = <S, Ev extends AnyEvent>(fold: SagaFold<S, Ev>, keepStates: numbe
   let trunkMax = 2 * keepStates;
 
   const forget = (version: number): void => {
-    const bases = [...held.keys(), lowestBase(fold.pending), ...basesOfParts(fold.partly)];
+    const bases = [...held.keys(), lowestBase(fold.pending), fold.partly?.lowestBase ?? Infinity];
     const through = Math.min(version - keepStates, ...bases.map((base) => base - 1));
     for (; forgottenThrough < through; forgottenThrough += 1) states.delete(forgottenThrough + 1);
     if (fold.trunk.length > trunkMax) {

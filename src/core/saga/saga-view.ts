@@ -44,6 +44,8 @@ export interface PartlyMerged {
   readonly completed: boolean;
   /** Those that are merged. */
   readonly branches: ReadonlyArray<PendingBranch>;
+  /** The lowest version whose state the last part needs: `version`, or what one of `branches` began from. */
+  readonly lowestBase: number;
   /** Whether all of them were turned away. */
   readonly rejected: boolean;
 }
